@@ -1,0 +1,121 @@
+"""Intake: what makes an order accepted. Order, first event, job and notification commit together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from app.errors import IdempotencyMismatch, NotExecutable, UnknownOrder
+from app.orders.fingerprint import fingerprint
+from app.orders.model import OrderRequest, new_order_id
+from app.storage.database import Connection, Database, unavailable
+from app.storage.group_commit import GroupCommit
+from app.storage.laned import Laned
+from app.storage.queries import QUERIES
+
+DEFAULT_ACCOUNT: Final = "default"
+
+# Queues a look at these orders in the caller's transaction: a job that commits or rolls back with them.
+Enqueue: TypeAlias = Callable[[Connection, Sequence[UUID]], Awaitable[None]]
+
+
+class Accepted(NamedTuple):
+    order_id: UUID
+    replayed: bool  # the key had been used for this very request; nothing was stored
+
+
+class _NewOrder(msgspec.Struct, frozen=True):
+    """One row for `accept_orders`."""
+
+    id: UUID
+    account: str
+    idempotency_key: str | None
+    fingerprint: str
+    type: str
+    token_in: str
+    token_out: str
+    amount_in: int
+    slippage_bps: int
+    wallet: str | None
+    scenario: str | None
+    queue: bool
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class Intake(Laned):
+    def __init__(self, conninfo: str, database: Database, enqueue: Enqueue) -> None:
+        self._database = database
+        self._enqueue = enqueue
+        self._lane: GroupCommit[_NewOrder, Accepted] = GroupCommit(
+            "intake", conninfo, self._write, in_transaction=False
+        )
+
+    async def accept(
+        self,
+        request: OrderRequest,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        key: str | None = None,
+        mark: bytes | None = None,
+        queue: bool = True,
+    ) -> Accepted:
+        """Stores the order, and queues it unless told not to; when this returns, it is committed.
+
+        `mark` is the request's fingerprint, where the caller has made it already.
+
+        Raises IdempotencyMismatch when the key belongs to another request, and StorageUnavailable when it is not
+        known whether the order was stored: asking again with the same key is safe.
+        """
+        return await self._lane.submit(
+            _NewOrder(
+                id=new_order_id(),
+                account=account,
+                idempotency_key=key,
+                fingerprint=(mark or fingerprint(request, queue)).hex(),
+                type=request.type,
+                token_in=request.swap.token_in.symbol,
+                token_out=request.swap.token_out.symbol,
+                amount_in=request.swap.amount_in,
+                slippage_bps=request.slippage_bps,
+                wallet=request.wallet,
+                scenario=request.scenario,
+                queue=queue,
+            )
+        )
+
+    async def execute(self, order_id: UUID, *, account: str = DEFAULT_ACCOUNT) -> None:
+        """Queues a stored order; of many callers at once exactly one succeeds.
+
+        Raises UnknownOrder, NotExecutable or StorageUnavailable.
+        """
+        order = {"id": order_id, "account": account}
+        with unavailable():
+            async with self._database.connection() as connection, connection.transaction():
+                cursor = await connection.execute(QUERIES["queue_order"], order)
+                if await cursor.fetchone() is not None:
+                    await self._enqueue(connection, [order_id])
+                    return
+                cursor = await connection.execute(QUERIES["owned_order"], order)
+                if await cursor.fetchone() is None:
+                    raise UnknownOrder(str(order_id))
+                raise NotExecutable(str(order_id))
+
+    async def _write(
+        self, connection: Connection, orders: Sequence[_NewOrder]
+    ) -> Sequence[Accepted | Exception]:
+        cursor = await connection.execute(QUERIES["accept_orders"], (_ENCODER.encode(orders).decode(),))
+        stored = {row[0]: row for row in await cursor.fetchall()}
+        return [_answer(order, *stored[order.id]) for order in orders]
+
+
+def _answer(order: _NewOrder, _requested: UUID, order_id: UUID, known: Any) -> Accepted | Exception:
+    if order_id == order.id:
+        return Accepted(order_id, replayed=False)
+    if bytes(known).hex() != order.fingerprint:
+        return IdempotencyMismatch("the idempotency key was used for another request")
+    return Accepted(order_id, replayed=True)

@@ -1,0 +1,128 @@
+"""Fetching asks no more often than it has to, and never overlooks a job that has been told of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import procrastinate
+from procrastinate.jobs import Status
+
+from app.execution.engine import Engine
+from app.jobs.app import MAINTENANCE_QUEUE, ORDERS_QUEUE, enqueue
+from app.jobs.finished import FinishedJobs
+from app.jobs.manager import OrderJobManager
+from app.orders.model import new_order_id
+from tests.support.books import Books
+
+from .workers import order_jobs, until
+
+QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE]
+
+
+class Room:
+    async def has_room(self, _patience: float) -> bool:
+        return True
+
+
+class CountingConnector(procrastinate.PsycopgConnector):
+    """Counts what is asked, and lets a test say what has been told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.tell: Any = None
+
+    async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
+        self.asked += 1
+        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+        return row
+
+    async def listen_notify(self, on_notification: Any, channels: Any) -> None:  # noqa: ARG002
+        self.tell = on_notification
+
+
+@asynccontextmanager
+async def a_manager(books: Books) -> AsyncIterator[tuple[OrderJobManager, CountingConnector]]:
+    connector, finished = CountingConnector(), FinishedJobs(books.url)
+    manager = OrderJobManager(connector, cast("Engine", Room()), finished)
+    app = procrastinate.App(connector=connector)
+    async with app.open_async(books.database.pool), finished:
+        yield manager, connector
+
+
+async def test_the_last_job_says_that_nothing_is_left(books: Books) -> None:
+    worker = await books.a_worker()
+    async with a_manager(books) as (manager, connector):
+        for _ in range(2):
+            await enqueue(books.connection, [new_order_id()])
+        fetched = [await manager.fetch_job(QUEUES, worker) for _ in range(3)]
+
+        assert [job is not None for job in fetched] == [True, True, False]
+        assert connector.asked == 2
+        # Asked again later, it looks again.
+        await enqueue(books.connection, [new_order_id()])
+        assert await manager.fetch_job(QUEUES, worker) is not None
+        assert connector.asked == 3
+
+
+async def test_news_since_the_last_job_is_looked_after_at_once(books: Books) -> None:
+    worker = await books.a_worker()
+    heard: list[str] = []
+
+    async def on_notification(*, channel: str, notification: Any) -> None:
+        heard.append(f"{channel} {notification['type']}")
+
+    async with a_manager(books) as (manager, connector):
+        await manager.listen_for_jobs(on_notification=on_notification, queues=QUEUES)
+        await enqueue(books.connection, [new_order_id()])
+        assert await manager.fetch_job(QUEUES, worker) is not None
+        await enqueue(books.connection, [new_order_id()])
+        await connector.tell(channel="orders", payload=json.dumps({"type": "job_inserted", "job_id": 1}))
+
+        assert await manager.fetch_job(QUEUES, worker) is not None
+        assert heard == ["orders job_inserted"]
+
+
+async def test_a_job_that_is_not_due_yet_is_not_said_to_be_left(books: Books) -> None:
+    worker = await books.a_worker()
+    async with a_manager(books) as (manager, connector):
+        await enqueue(books.connection, [new_order_id()])
+        await books.ask(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at)"
+            " VALUES (%s, 'later', now() + interval '1 hour')",
+            ORDERS_QUEUE,
+        )
+        assert await manager.fetch_job(QUEUES, worker) is not None
+        assert await manager.fetch_job(QUEUES, worker) is None
+        assert connector.asked == 1
+
+
+async def test_jobs_that_end_together_are_deleted_together_and_one_that_is_gone_hurts_no_other(
+    books: Books,
+) -> None:
+    worker = await books.a_worker()
+    async with a_manager(books) as (manager, _):
+        for _ in range(5):
+            await enqueue(books.connection, [new_order_id()])
+        jobs = [job for _ in range(5) if (job := await manager.fetch_job(QUEUES, worker))]
+        await books.ask("DELETE FROM procrastinate_jobs WHERE id = %s", jobs[2].id)
+
+        await asyncio.gather(*(manager.finish_job(job, Status.SUCCEEDED, delete_job=True) for job in jobs))
+
+        async def none_is_left() -> bool:
+            return await order_jobs(books) == []
+
+        await until(none_is_left)
+
+
+async def test_procrastinate_keeps_no_history_of_jobs(books: Books) -> None:
+    worker = await books.a_worker()
+    async with a_manager(books) as (manager, _):
+        await enqueue(books.connection, [new_order_id()])
+        assert await manager.fetch_job(QUEUES, worker) is not None
+
+        assert await books.ask("SELECT * FROM procrastinate_events") == []
