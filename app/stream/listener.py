@@ -1,0 +1,110 @@
+"""One LISTEN connection per process, kept alive through everything that can happen to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, NamedTuple, Self, TypeAlias
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from app.orders.lifecycle import Status
+from app.orders.model import OrderEvent
+from app.storage.database import answering_within, connect
+from app.stream.supervision import Backoff, keep_running, stop
+
+CHANNEL: Final = "order_events"
+CONNECT_SECONDS: Final = 5.0
+PROBE_EVERY: Final = 4.0  # seconds between two signs of life
+PROBE_SECONDS: Final = 2.0  # a connection that has not answered by then is dead
+
+
+class Notice(NamedTuple):
+    """That an event exists, and mostly the event itself, not taken apart yet: most are of orders that nobody watches."""
+
+    order_id: UUID
+    sequence: int
+    rest: str = ""  # position, status, time and data
+
+    def event(self) -> OrderEvent | None:
+        """The event, if it is all there."""
+        try:
+            position, status, at, data = self.rest.split(" ", 3)
+            return OrderEvent(
+                self.order_id, self.sequence, Status(status), at, msgspec.Raw(data.encode()), int(position)
+            )
+        except ValueError:
+            return None
+
+
+Notices: TypeAlias = list[Notice]
+
+log = structlog.get_logger()
+
+
+class Listener:
+    """Calls `on_notice` with what each notification tells.
+
+    Whenever LISTEN has been (re)established it calls `on_connected`: notifications from before are lost, so the
+    owner reads the ledger again. Both callbacks run on the event loop and must not block.
+    """
+
+    def __init__(
+        self, conninfo: str, *, on_notice: Callable[[Notices], None], on_connected: Callable[[], None]
+    ) -> None:
+        self._conninfo = conninfo
+        self._on_notice = on_notice
+        self._on_connected = on_connected
+        self._backoff = Backoff("listener")
+        self._task: asyncio.Task[None] | None = None
+        self.is_listening = False
+
+    async def __aenter__(self) -> Self:
+        # Not waiting for the connection: what is missed until then is read after `on_connected`.
+        self._task = asyncio.create_task(keep_running(self._listen, self._backoff), name="stream.listener")
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await stop(self._task)
+
+    async def _listen(self) -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await connect(self._conninfo)
+        try:
+            with answering_within(connection, PROBE_SECONDS):
+                await connection.execute(f"LISTEN {CHANNEL}")
+            self._backoff.recovered()
+            self.is_listening = True
+            self._on_connected()
+            while True:
+                async for notice in connection.notifies(timeout=PROBE_EVERY):
+                    self._take(notice.payload)
+                # A half-open connection stays silent for ever; only a question shows it.
+                with answering_within(connection, PROBE_SECONDS):
+                    await connection.execute("SELECT 1")
+        finally:
+            self.is_listening = False
+            await connection.close()
+
+    def _take(self, payload: str) -> None:
+        try:
+            notices = parse_payload(payload)
+        except ValueError:
+            log.warning("stream.malformed_notice", payload=payload[:200])
+        else:
+            self._on_notice(notices)
+
+
+def parse_payload(payload: str) -> Notices:
+    """What the lines `uuid:sequence` and `uuid:sequence position status time data` tell. Raises ValueError."""
+    notices = []
+    for line in payload.split("\n"):
+        name, _, rest = line.partition(" ")
+        order_id, _, sequence = name.partition(":")
+        notices.append(Notice(UUID(order_id), int(sequence), rest))
+    return notices
