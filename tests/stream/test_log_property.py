@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -22,6 +23,7 @@ INTERLEAVINGS: Final = 10_000  # of a history and a reader
 BATCHES: Final = 10  # which run beside each other where there are processes for it
 READERS: Final = 20  # of one history
 WRITERS: Final = 3
+A_COMMIT: Final = 0.005  # seconds, more than one takes
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,7 @@ async def test_a_list_with_the_position_of_another_snapshot_does_not_do(
 
         async def page(**filters: Any) -> OrderPage:
             page = await page_of_one_snapshot(**filters)
+            await asyncio.sleep(A_COMMIT)  # one that is under way comes to its end between the two
             return msgspec.structs.replace(page, as_of=(await world.log.ends()).head)
 
         monkeypatch.setattr(world.orders, "page", page)
