@@ -76,8 +76,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         # Jobs are hints: one that a crash of the server brings back, or loses, is looked at again by the sweep.
         database = await stack.enter_async_context(Database(conninfo(url, "worker", is_durable=False)))
         ledger = await stack.enter_async_context(Ledger(conninfo(url, "ledger")))
-        # What the simulated chain loses in a crash of the server, the ledger cannot have learnt: its later commits
-        # are lost too. The same bytes are sent again then.
+        # What the simulated chain has received may be lost in a crash of the server: the same bytes are sent again then.
+        # What it has landed is not.
         chain = conninfo(url, "venues", is_durable=False)
         venues = await stack.enter_async_context(open_simulated_venues(settings, chain))
         redis = await stack.enter_async_context(open_redis(settings))

@@ -221,7 +221,7 @@ END
 $$;
 
 -- Writes what the due transactions came to and what they left behind, all of it or nothing: false when the market has
--- moved on since `version`, or somebody else has executed one of them.
+-- moved on since `version`, or somebody else has executed one of them. What has landed is on disk when this is known.
 CREATE FUNCTION simulated_chain.land(
     market text, version bigint, slot bigint, opening json, pools json, landed json
 ) RETURNS boolean
@@ -236,6 +236,7 @@ BEGIN
     ) THEN
         RETURN false;
     END IF;
+    PERFORM set_config('synchronous_commit', 'on', true);
     UPDATE simulated_chain.markets m
        SET version = land.version + 1, slot = land.slot, opening = land.opening, taken_until = '-infinity'
      WHERE m.seed = land.market;

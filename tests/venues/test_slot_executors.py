@@ -104,31 +104,31 @@ async def test_what_was_handed_in_under_another_seed_lands_all_the_same(database
     assert await rows(database_url, "SELECT DISTINCT seed FROM simulated_chain.pools") == [("7",)]
 
 
-async def test_a_landing_that_a_crash_has_taken_back_is_forgotten(database_url: str) -> None:
-    """Landings are not durable by themselves: a crash may undo them, and somebody else make that version anew."""
+async def test_a_landing_that_was_lost_with_its_server_is_forgotten(database_url: str) -> None:
+    """The one that took over may not have it, and somebody else make that version anew."""
     await stop_clock(database_url, A_SLOT)
     lost, other, last = (signed(number) for number in (1, 2, 3))
     async with a_chain(database_url) as one, a_chain(database_url) as another:
         await _landed(one, lost)
-        await _crash_to_the_beginning(database_url)
+        await _lose_everything(database_url)
         await _landed(another, other)
         await _landed(one, last)
-        after_a_crash = await dump(database_url)
-    await _crash_to_the_beginning(database_url)
+        after_the_loss = await dump(database_url)
+    await _lose_everything(database_url)
     async with a_chain(database_url) as chain:
         await _landed(chain, other)
         await _landed(chain, last)
-    assert await dump(database_url) == after_a_crash
+    assert await dump(database_url) == after_the_loss
 
 
 async def _landed(chain: Chain, transaction: SignedTransaction) -> None:
-    with suppress(ChainUnreachable):  # it has noticed the crash
+    with suppress(ChainUnreachable):  # it has noticed the loss
         await chain.submit(transaction)
     await chain.submit(transaction)
     await statuses(chain, [transaction])
 
 
-async def _crash_to_the_beginning(database_url: str) -> None:
+async def _lose_everything(database_url: str) -> None:
     await rows(
         database_url,
         "TRUNCATE simulated_chain.markets, simulated_chain.pools, simulated_chain.transactions",

@@ -57,7 +57,11 @@ _LEG: Final[Json] = {
 }
 _DATA: Final[Json] = {
     "attempt": {"type": "integer", "minimum": 1, "description": "The attempt that this step belongs to."},
-    "dex": {"type": "string", "description": "The venue of the route's largest leg.", "examples": ["raydium"]},
+    "dex": {
+        "type": "string",
+        "description": "The venue of the route's largest leg.",
+        "examples": ["raydium"],
+    },
     "quotes": {
         "type": "array",
         "description": "What each venue offered (`building`).",

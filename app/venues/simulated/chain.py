@@ -81,6 +81,9 @@ class Chain(Laned):
         self._seen: Exchange | None = None  # that version of it at the time of the last reading
         self._seen_version = NOTHING_HELD
         self._connection: Connection | None = None  # over which all of this came
+        self._landed: Mapping[
+            str, Known
+        ] = {}  # what this process has landed just now, and may be asked about next
         self._lane = GroupCommit[Operation, Any](
             "simulated chain", conninfo, self._serve, in_transaction=False
         )
@@ -96,6 +99,8 @@ class Chain(Laned):
 
     async def status(self, signature: str) -> TxStatus:
         """What became of the signature; unknown until it has landed. Raises ChainUnreachable."""
+        if (known := self._landed.get(signature)) is not None:
+            return _status(known)
         status: TxStatus = await self._ask(Inquiry(signature))
         return status
 
@@ -124,7 +129,7 @@ class Chain(Laned):
 
     async def _serve(self, connection: Connection, operations: Sequence[Operation]) -> Sequence[Any]:
         if connection is not self._connection:
-            # A crash of the server may have taken the last landings back, and others may have made that version since.
+            # Another server may not have the last landings (a failover), and others may have made that version since.
             self._connection, self._version = connection, NOTHING_HELD
         served = await self._records.serve(connection, _question(operations), self._version)
         self._observe(served)
@@ -133,7 +138,8 @@ class Chain(Laned):
             taken = await self._records.take_due(connection, self._version)
         known = dict(served.known)
         if taken is not None:
-            known |= await self._land(connection, taken)
+            self._landed = await self._land(connection, taken)
+            known |= self._landed
             is_behind = len(taken.due) == MOST_AT_ONCE
         if served.wants_pools and self._version != NOTHING_HELD:
             self._look(served.now_ms)

@@ -1,0 +1,48 @@
+"""What a process has landed itself: it knows it at once, and no crash takes it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.dev.embedded import EmbeddedPostgres
+from app.storage.database import conninfo
+from app.storage.migrations import migrate
+from app.venues.port import TxState
+from app.venues.simulated.chain import Chain
+from app.venues.simulated.market import Market
+
+from .builders import a_chain, rows
+from .slots import signed
+
+
+async def test_it_is_known_without_a_question(database_url: str) -> None:
+    transaction = signed(1)
+    async with a_chain(database_url) as chain:
+        await chain.submit(transaction)
+        with pytest.raises(StopIteration) as answered:
+            chain.status(transaction.signature).send(None)
+    status = answered.value.value
+    assert status.state is TxState.CONFIRMED
+    [(amount_out,)] = await rows(database_url, "SELECT amount_out FROM simulated_chain.transactions")
+    assert status.amount_out == amount_out
+
+
+async def test_no_crash_takes_it_back(data_dir: Path) -> None:
+    """On the connections that workers have, whose other commits may be lost; the server would write those in 10 s."""
+    with EmbeddedPostgres(data_dir / "postgres", {"wal_writer_delay": "10s"}) as postgres:
+        migrate(postgres.url)
+        transaction = signed(1)
+        async with Chain(
+            Market(0),
+            conninfo(postgres.url, "worker", is_durable=False),
+            execution_delay_ms=0,
+            failure_rate=0,
+            slot_ms=0,
+        ) as chain:
+            await chain.submit(transaction)
+            postgres.stop_immediately()
+        postgres.start()
+        landed = await rows(postgres.url, "SELECT signature, outcome FROM simulated_chain.transactions")
+    assert landed == [(transaction.signature, "confirmed")]
