@@ -26,7 +26,7 @@ SELECT id, step.sequence, step.previous, CASE WHEN step.sequence = 5 AND has_fai
  CROSS JOIN (VALUES
        (1, NULL, 'pending'::order_status, '{}'::jsonb),
        (2, 'pending'::order_status, 'routing', '{"attempt": 1}'),
-       (3, 'routing', 'building', '{"dex": "raydium", "quotes": [{"dex": "raydium", "fee": 0.0025, "price": 154.241668205, "amountOut": 192.223679}, {"dex": "meteora", "fee": 0.003, "price": 154.15389193, "amountOut": 192.210634}], "attempt": 1}'),
+       (3, 'routing', 'building', '{"dex": "raydium", "route": {"legs": [{"dex": "raydium", "fee": 0.0004, "kind": "clmm", "pool": "GUudCbXgfKjGo959pRymyQUpUFfk16NKPHbiaavbZr4i", "tokenIn": "SOL", "amountIn": 1.25, "tokenOut": "USDT", "amountOut": 192.140748}, {"dex": "raydium", "fee": 0.0001, "kind": "clmm", "pool": "FGrFsiq6CQWbP39jdfR4i1cVdh9Rn4fjndxLf74UzFmt", "tokenIn": "USDT", "amountIn": 192.140748, "tokenOut": "USDC", "amountOut": 192.223679}], "saving": 0.003657, "bestSinglePool": {"dex": "raydium", "pool": "4LpGBR8unV4Me7WVDBXQuQkDUVL4S3gE1LJPyde3uhBj", "amountOut": 192.212346}}, "quotes": [{"dex": "raydium", "fee": 0.0005, "price": 153.855871136, "amountOut": 192.223679}, {"dex": "meteora", "fee": 0.0004, "price": 153.830049620, "amountOut": 192.210634}], "attempt": 1}'),
        (4, 'building', 'submitted', '{"dex": "raydium", "txHash": "3uVFzY4thBmidwCuzi6VqdqhzQhjBA3dnVXwnnvsT5AuSB63fJndfbNRXhGSxaHW7tdQKcaMTQ4g7xekWeXSLeBJ", "attempt": 1, "minAmountOut": 191.26256}'),
        (5, 'submitted', 'confirmed', '{"dex": "raydium", "txHash": "3uVFzY4thBmidwCuzi6VqdqhzQhjBA3dnVXwnnvsT5AuSB63fJndfbNRXhGSxaHW7tdQKcaMTQ4g7xekWeXSLeBJ", "amountOut": 191.851345, "executedPrice": 153.481076}')
        ) AS step(sequence, previous, status, data)
@@ -35,7 +35,7 @@ SELECT id, step.sequence, step.previous, CASE WHEN step.sequence = 5 AND has_fai
 -- attempts: one each
 INSERT INTO order_attempts (order_id, number, venue, signature, raw, min_out, last_valid_height, outcome, stored_at,
                             resolved_at)
-SELECT id, 1, 'raydium', signature, decode(repeat(md5(signature), 12), 'hex'), 191262560, 1000,
+SELECT id, 1, 'raydium', signature, decode(repeat(md5(signature), 27), 'hex'), 191262560, 1000,
        CASE WHEN has_failed THEN 'failed' ELSE 'landed' END::attempt_outcome, at + interval '2 seconds',
        at + interval '3 seconds'
   FROM seeds ORDER BY n
@@ -45,7 +45,7 @@ INSERT INTO simulated_chain.transactions (signature, order_id, attempt, venue, m
                                           route, last_valid_height, rank, received_at, lands_at, outcome, amount_out, failure_code)
 SELECT signature, id, 1, 'raydium', 'So11111111111111111111111111111111111111112',
        'EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v', 1250000000, 191262560,
-       '[["7M3mQ14V44DBZ5zkqEkES5SHEuWjx8ZcSjoBwia2o8TK","So11111111111111111111111111111111111111112",1250000000]]',
+       '[["7M3mQ14V44DBZ5zkqEkES5SHEuWjx8ZcSjoBwia2o8TK","So11111111111111111111111111111111111111112",625000000],["7M3mQ14V44DBZ5zkqEkES5SHEuWjx8ZcSjoBwia2o8TK","So11111111111111111111111111111111111111112",625000000]]',
        1000, n, at + interval '2 seconds',
        at + interval '3 seconds', CASE WHEN has_failed THEN 'failed' ELSE 'confirmed' END::simulated_chain.outcome,
        CASE WHEN NOT has_failed THEN 191851345 END, CASE WHEN has_failed THEN 'slippage_exceeded' END
