@@ -119,8 +119,8 @@ async def _position_before(connection: Connection, head: int, moment: dt.datetim
     """A position up to which every event is older than the moment; not much before the last such one."""
     step = FIRST_STEP
     while step < head:
-        (at,) = await _one(connection, "log_time", (head - step,))
-        if at < moment:
+        rows = await _all(connection, "log_time", (head - step,))
+        if not rows or rows[0][0] < moment:  # what is not there any more was older
             return head - step
         step *= 2
     return 0

@@ -149,7 +149,10 @@ async def _autocommit(connection: Connection) -> None:
     await connection.set_autocommit(True)
 
 
+# A standby, a server that went read-only, a transaction that was left alone too long: psycopg takes them for bugs.
+REFUSALS: Final = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.IdleInTransactionSessionTimeout)
 _AWAY: Final = (
+    *REFUSALS,
     psycopg.OperationalError,
     psycopg.InterfaceError,
     PoolTimeout,

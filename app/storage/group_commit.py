@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from app.errors import StorageUnavailable
-from app.storage.database import Connection
+from app.storage.database import REFUSALS, Connection
 from app.storage.line import CLOSE_SECONDS, Line
 from app.storage.waiting import Waiting, fail, lost
 
@@ -215,7 +215,7 @@ class GroupCommit(Generic[Item, Result]):
         self, batch: Sequence[Waiting[Item, Result]], error: Exception
     ) -> Sequence[Waiting[Item, Result]]:
         """After a failed flush: try again, tell the callers, or find the item that spoilt the batch."""
-        if self._line.is_lost() or isinstance(error, TimeoutError | OSError):
+        if self._line.is_lost() or isinstance(error, (TimeoutError, OSError, *REFUSALS)):
             log.warning("lane.lost", lane=self.name, items=len(batch), error=str(error))
             await self._line.close()
             return self._lose(batch, error)

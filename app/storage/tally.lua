@@ -18,6 +18,11 @@ local function trim(window)
     redis.call('LPOP', window)
     oldest = redis.call('LINDEX', window, 0)
   end
+  local newest = redis.call('LINDEX', window, -1)
+  while newest and tonumber(newest) > now do -- the server's clock has stepped back
+    redis.call('RPOP', window)
+    newest = redis.call('LINDEX', window, -1)
+  end
   taken[window] = redis.call('LLEN', window)
 end
 

@@ -141,7 +141,9 @@ ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_scheduled_e
 CREATE FUNCTION queue_orders(p_orders uuid[], p_at timestamptz) RETURNS timestamptz LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM procrastinate_defer_jobs_v1(ARRAY[ROW(
-        'orders', 'execute_orders', 0, NULL, NULL, jsonb_build_object('order_ids', p_orders), p_at
+        -- What is due again goes first: it has had its turn in the line.
+        'orders', 'execute_orders', CASE WHEN p_at IS NULL THEN 0 ELSE 1 END, NULL, NULL,
+        jsonb_build_object('order_ids', p_orders), p_at
     )::procrastinate_job_to_defer_v1]);
     RETURN p_at;
 END $$;

@@ -108,7 +108,7 @@ LANGUAGE sql STABLE AS $$
     ) AS m
 $$;
 
--- What is due, in the order in which it lands, and the market that it meets; NULL: somebody else is at it.
+-- What is due, in the order in which it lands, and the market that it meets; NULL: somebody else is at it, or was.
 -- `closes`: nobody hands in anything more for the time that is over, for who does holds the lock that is taken here.
 CREATE FUNCTION simulated_chain.take_due(market text, held bigint, most integer, closes boolean) RETURNS json
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -118,7 +118,9 @@ DECLARE
 BEGIN
     INSERT INTO simulated_chain.markets AS m (seed, version, slot, opening, taken_until)
     VALUES (market, 0, -1, '{}', clock_timestamp() + interval '300 ms')
-    ON CONFLICT (seed) DO UPDATE SET taken_until = excluded.taken_until WHERE m.taken_until <= clock_timestamp();
+    ON CONFLICT (seed) DO UPDATE SET taken_until = excluded.taken_until
+     WHERE m.taken_until <= clock_timestamp()
+        OR m.taken_until > clock_timestamp() + interval '300 ms';  -- by another server's clock
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -133,7 +135,11 @@ BEGIN
          ORDER BY lands_at, rank, signature
          LIMIT most
     ) AS d;
-    RETURN json_build_object('due', coalesce(due, '[]'), 'market', simulated_chain.read_market(market, held));
+    IF due IS NULL THEN  -- somebody has executed it meanwhile
+        UPDATE simulated_chain.markets m SET taken_until = '-infinity' WHERE m.seed = market;
+        RETURN NULL;
+    END IF;
+    RETURN json_build_object('due', due, 'market', simulated_chain.read_market(market, held));
 END
 $$;
 
@@ -229,11 +235,17 @@ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off AS $$
 #variable_conflict use_column
 DECLARE
     executed text[] := ARRAY(SELECT value ->> 'signature' FROM json_array_elements(landed));
+    still_due bigint;
 BEGIN
     PERFORM FROM simulated_chain.markets m WHERE m.seed = land.market AND m.version = land.version FOR UPDATE;
-    IF NOT FOUND OR cardinality(executed) <> (
-        SELECT count(*) FROM simulated_chain.transactions t WHERE t.signature = ANY (executed) AND t.outcome IS NULL
-    ) THEN
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- The market's row keeps others of the same seed away, these rows those of another one.
+    PERFORM FROM simulated_chain.transactions t
+      WHERE t.signature = ANY (executed) AND t.outcome IS NULL ORDER BY t.signature FOR UPDATE;
+    GET DIAGNOSTICS still_due = ROW_COUNT;
+    IF still_due <> cardinality(executed) THEN
         RETURN false;
     END IF;
     PERFORM set_config('synchronous_commit', 'on', true);
@@ -258,7 +270,7 @@ END
 $$;
 
 -- Scenarios (app/venues/simulated/scenarios.py): transactions whose outcome is written down before they land, and whose
--- signatures nobody else asks about. They touch no market.
+-- signatures nobody else asks about. They touch no market, and are on disk when that is known.
 --
 -- Takes one in, to land after the delay or at the beginning of its last block: `taken`, or seen before; `late`, past its
 -- last valid height; `contested`, just being handed in by somebody else. As for any other transaction its lock is held
@@ -282,12 +294,13 @@ BEGIN
     last_block := timestamptz 'epoch' + played.last_valid_height * interval '400 ms';
     played.lands_at := greatest(played.received_at, CASE WHEN in_last_block
         THEN last_block ELSE least(played.received_at + delay_ms * interval '1 ms', last_block) END);
+    PERFORM set_config('synchronous_commit', 'on', true);
     INSERT INTO simulated_chain.transactions SELECT played.*;
     RETURN 'taken';
 END
 $$;
 
--- What became of such a transaction; no row: nobody has handed it in. See look_up for `contested`.
+-- What became of such a transaction; no row: nobody has handed it in. See serve for `contested`.
 CREATE FUNCTION simulated_chain.fate(asked text) RETURNS TABLE (
     state text,             -- contested | pending | confirmed | failed
     amount_out numeric,     -- when confirmed

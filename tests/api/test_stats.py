@@ -180,3 +180,11 @@ async def test_of_a_long_log_the_last_minutes_are_found(
     assert sum(steps.orders for steps in recent if steps.status is Status.CONFIRMED) == 2
     # 30 positions, of which one to two of ten are recent: not all of them were read.
     assert sum(steps.orders for steps in activity.steps if steps.status is Status.PENDING) < 6
+
+
+async def test_a_log_whose_end_was_pruned_is_as_if_nothing_had_happened(api: Api, books: Books) -> None:
+    await books.ask("UPDATE order_log_horizon SET position = 5000")
+
+    found = await stats(api)
+
+    assert (found["asOf"], found["accepted"]) == (5000, 0)

@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import procrastinate
-from procrastinate.jobs import Status
+from procrastinate.jobs import Status as JobStatus
 
 from app.execution.engine import Engine
 from app.jobs.app import MAINTENANCE_QUEUE, ORDERS_QUEUE, enqueue
 from app.jobs.finished import FinishedJobs
 from app.jobs.manager import OrderJobManager
+from app.orders.lifecycle import Status
 from app.orders.model import new_order_id
-from tests.support.books import Books
+from tests.support.books import Books, a_move
 
 from .workers import order_jobs, until
 
@@ -111,7 +112,7 @@ async def test_jobs_that_end_together_are_deleted_together_and_one_that_is_gone_
         jobs = [job for _ in range(5) if (job := await manager.fetch_job(QUEUES, worker))]
         await books.ask("DELETE FROM procrastinate_jobs WHERE id = %s", jobs[2].id)
 
-        await asyncio.gather(*(manager.finish_job(job, Status.SUCCEEDED, delete_job=True) for job in jobs))
+        await asyncio.gather(*(manager.finish_job(job, JobStatus.SUCCEEDED, delete_job=True) for job in jobs))
 
         async def none_is_left() -> bool:
             return await order_jobs(books) == []
@@ -126,3 +127,18 @@ async def test_procrastinate_keeps_no_history_of_jobs(books: Books) -> None:
         assert await manager.fetch_job(QUEUES, worker) is not None
 
         assert await books.ask("SELECT * FROM procrastinate_events") == []
+
+
+async def test_an_order_that_is_due_again_does_not_wait_behind_the_backlog(books: Books) -> None:
+    worker = await books.a_worker()
+    claimed = await books.bring_to(Status.SUBMITTED)
+    await books.ask("DELETE FROM procrastinate_jobs")
+    for _ in range(3):
+        await books.accept()
+    await books.ledger.move(a_move(claimed, Status.RETRYING, delay_ms=0))
+
+    async with a_manager(books) as (manager, _connector):
+        job = await manager.fetch_job(QUEUES, worker)
+
+    assert job is not None
+    assert job.task_kwargs == {"order_ids": [str(claimed.order.id)]}

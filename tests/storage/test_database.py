@@ -55,6 +55,8 @@ def test_sqlalchemy_gets_the_same_address_and_our_driver(scheme: str) -> None:
     [
         psycopg.OperationalError("x"),
         psycopg.errors.AdminShutdown("x"),
+        psycopg.errors.ReadOnlySqlTransaction("x"),
+        psycopg.errors.IdleInTransactionSessionTimeout("x"),
         psycopg.InterfaceError("x"),
         psycopg_pool.PoolTimeout("x"),
         psycopg_pool.PoolClosed("x"),

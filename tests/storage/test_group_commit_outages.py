@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from app.errors import StorageUnavailable
 from app.storage import group_commit, line
 from app.storage.database import conninfo
+from tests.support.servers import database_name
 from tests.support.wire import Wire, wire_to_postgres
 
 from .lanes import DEADLINE, Lane, results_of, submitted
@@ -208,3 +211,17 @@ async def test_closing_tells_who_is_still_in_flight_when_it_gives_up(lane: Lane)
             commits._deadline = 0.01  # closing is less patient than the transaction
         results = await results_of(tasks)
     assert isinstance(results[0], StorageUnavailable)
+
+
+async def test_a_server_that_went_read_only_is_away_until_it_is_not(lane: Lane) -> None:
+    """As a standby is, to which a connection was made after a failover."""
+    setting = f'ALTER DATABASE "{database_name(lane.url)}" SET default_transaction_read_only'
+    writable = make_conninfo(lane.url, options="-c default_transaction_read_only=off")
+    async with await psycopg.AsyncConnection.connect(writable, autocommit=True) as connection:
+        await connection.execute(f"{setting} = on")
+        async with lane.open() as commits:
+            with pytest.raises(StorageUnavailable):
+                await commits.submit("a")
+            await connection.execute(f"{setting} = off")
+            await heals(commits, "b")
+    assert await lane.written() == ["b"]

@@ -231,6 +231,7 @@ async def test_a_retrying_order_is_due_by_the_clock_of_the_database_and_has_its_
     assert before.now + delay <= order.next_attempt_at <= after.now + delay
     job = (await books.jobs_of(order.id))[-1]
     assert (job.task_name, job.queue_name, job.status) == ("execute_orders", "orders", "todo")
+    assert job.priority == 1  # once it is due it goes before those that have not had their turn
     assert (job.scheduled_at, job.args) == (order.next_attempt_at, {"order_ids": [str(order.id)]})
     said = (await books.events(order.id))[-1].data["nextAttemptAt"]
     assert bytes(event.data).decode().count(said) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -157,3 +158,16 @@ async def test_whatever_comes_of_a_call_nobody_is_left_waiting(
     assert [type(answer) for answer in answers] == [RedisAway] * 3
     tally._script = script
     assert isinstance(await tally.ask(TAKE), Told)
+
+
+async def test_what_was_taken_before_the_servers_clock_stepped_back_counts_no_more(
+    tally: Tally, redis_url: str
+) -> None:
+    in_an_hour = f"{(time.time() + 3600) * 1e6:.0f}"
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.rpush(TAKE.window, *[in_an_hour] * 3)
+
+    told = await tally.ask(TAKE)
+
+    assert (told.is_admitted, told.count) == (True, 1)
+    assert told.reset <= WINDOW * 1_000_000

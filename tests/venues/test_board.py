@@ -149,3 +149,12 @@ def test_leaving_out_pools_that_cannot_have_a_part_costs_nothing(epoch: int) -> 
         assert board.worth(board.best(VENUES, swap), swap) >= among_all.net_out - 2
         if among_all.best_single is not None:
             assert among_all.best_single.pool in {pool.id for pool in prospects}
+
+
+def test_a_quote_stands_where_the_pools_have_changed_so_that_no_route_is_left() -> None:
+    desk, swap = Desk(), worth(10**9, SOL, USDC)
+    desk.board(EXCHANGE)
+    with pytest.raises(Unfillable):
+        desk.board(EXCHANGE).quote("raydium", swap)
+    quote = Quote("raydium", 1, 25)
+    assert desk.choose(swap, [quote]) == quote

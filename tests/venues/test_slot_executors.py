@@ -11,11 +11,12 @@ from app.orders.model import SignedTransaction
 from app.storage.database import connect, conninfo
 from app.venues.port import TxState
 from app.venues.simulated.chain import Chain, ChainUnreachable
-from app.venues.simulated.landing import land
+from app.venues.simulated.exchange import Exchange
+from app.venues.simulated.landing import Landing, Outcome, land
 from app.venues.simulated.market import SLOT_MS, Market
 from app.venues.simulated.records import NOTHING_HELD, Records
 
-from .builders import A_SLOT, a_chain, an_exchange, rows, stop_clock
+from .builders import A_SLOT, a_chain, an_exchange, rows, stop_clock, until
 from .slots import dump, signed, statuses
 
 MARKET = Market(0)
@@ -69,6 +70,48 @@ async def test_of_two_that_execute_a_slot_one_writes_it(database_url: str) -> No
             landings = {due.signature: land(exchange, due, 0) for due in taken.due}
             assert not await records.land(late, taken.market.version, exchange, landings)
         assert await dump(database_url) == after
+
+
+async def test_a_transaction_lands_on_one_market_though_two_have_taken_it(database_url: str) -> None:
+    await stop_clock(database_url, A_SLOT)
+    transaction = signed(1)
+    async with a_chain(database_url, slot_ms=SLOT_MS) as chain:
+        await chain.submit(transaction)
+    await stop_clock(database_url, A_SLOT + 1)
+    markets, landings = (Market(0), Market(7)), (Landing(Outcome.CONFIRMED, 5), Landing(Outcome.CONFIRMED, 6))
+    async with AsyncExitStack() as stack:
+        first, second = [
+            await stack.enter_async_context(await connect(conninfo(database_url, f"seed {market.seed}")))
+            for market in markets
+        ]
+        books = [Records(market, 0, SLOT_MS) for market in markets]
+        for record, connection in zip(books, (first, second), strict=True):
+            taken = await record.take_due(connection, NOTHING_HELD)
+            assert taken is not None
+        exchanges = [Exchange(market, A_SLOT) for market in markets]
+        results = {transaction.signature: landings[0]}, {transaction.signature: landings[1]}
+        async with first.transaction():
+            assert await books[0].land(first, 0, exchanges[0], results[0])
+            late = asyncio.create_task(books[1].land(second, 0, exchanges[1], results[1]))
+            await until(lambda: _waits_for_a_lock(database_url))
+        assert not await late
+    landed = await rows(database_url, "SELECT amount_out FROM simulated_chain.transactions")
+    assert landed == [(5,)]
+    assert await rows(database_url, "SELECT seed, version FROM simulated_chain.markets ORDER BY 1") == [
+        ("0", 1),
+        ("7", 0),
+    ]
+
+
+async def test_who_finds_nothing_left_to_execute_lands_nothing(database_url: str) -> None:
+    await stop_clock(database_url, A_SLOT)
+    async with a_chain(database_url) as chain:
+        await statuses(chain, [await _handed_in(chain, 1)])
+        async with await connect(conninfo(database_url, "late")) as late:
+            assert await Records(MARKET, 0, 0).take_due(late, NOTHING_HELD) is None
+        assert await rows(database_url, "SELECT version FROM simulated_chain.markets") == [(1,)]
+        await statuses(chain, [await _handed_in(chain, 2)])  # and keeps nobody from the next one
+    assert await rows(database_url, "SELECT version FROM simulated_chain.markets") == [(2,)]
 
 
 async def test_a_slot_with_more_than_lands_at_once_ends_as_one_that_lands_at_once(
@@ -138,3 +181,14 @@ async def _lose_everything(database_url: str) -> None:
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
+
+
+async def _handed_in(chain: Chain, number: int) -> SignedTransaction:
+    transaction = signed(number)
+    await chain.submit(transaction)
+    return transaction
+
+
+async def _waits_for_a_lock(database_url: str) -> bool:
+    query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await rows(database_url, query))

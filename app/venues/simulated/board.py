@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 from app.errors import Unfillable
@@ -107,8 +108,9 @@ class Desk:
         """The route over the pools of all who quoted; or a quote that is worth more, for it saw the pools a slot ago."""
         assert self._board is not None
         board = self._board
-        together = board.best([quote.venue for quote in quotes], swap)
-        return max((together, *quotes), key=lambda quote: board.worth(quote, swap))
+        with suppress(Unfillable):  # the pools have changed since the quotes
+            quotes = board.best([quote.venue for quote in quotes], swap), *quotes
+        return max(quotes, key=lambda quote: board.worth(quote, swap))
 
 
 def _quoted(hop: Hop) -> Leg:

@@ -6,6 +6,7 @@ process that runs it: whoever asks it anything lands what is due first, if nobod
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -63,6 +64,7 @@ class PoolsReading(msgspec.Struct, frozen=True):
 Operation: TypeAlias = Submission | Inquiry | ClockReading | PoolsReading
 
 UNKNOWN: Final = TxStatus(TxState.UNKNOWN)
+A_LANDING: Final = 0.005  # seconds that it takes, about
 
 
 class Chain(Laned):
@@ -116,8 +118,8 @@ class Chain(Laned):
         height = self._clock.height()
         if self._seen is not None and height is not None and self._seen.slot >= height:
             return self._seen
-        while (seen := await self._ask(PoolsReading())) is None:
-            pass
+        while (seen := await self._ask(PoolsReading())) is None:  # noqa: ASYNC110  # happens in the database
+            await asyncio.sleep(A_LANDING)
         pools: Exchange = seen
         return pools
 
@@ -130,7 +132,7 @@ class Chain(Laned):
     async def _serve(self, connection: Connection, operations: Sequence[Operation]) -> Sequence[Any]:
         if connection is not self._connection:
             # Another server may not have the last landings (a failover), and others may have made that version since.
-            self._connection, self._version = connection, NOTHING_HELD
+            self._connection, self._version, self._landed = connection, NOTHING_HELD, {}
         served = await self._records.serve(connection, _question(operations), self._version)
         self._observe(served)
         taken, is_behind = served.taken, served.is_due
@@ -162,6 +164,7 @@ class Chain(Laned):
         """Executes what is due, as of the slot in which it lands; what became known by it."""
         self._hold(taken.market)
         exchange = self._held.copy()
+        exchange.changed |= self._held.changed  # pools that are new
         landings = {}
         for due in taken.due:
             exchange.roll(due.slot)

@@ -8,7 +8,7 @@ function of the transactions that landed up to it, whoever looks, and an idle mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final, Self
 
@@ -101,11 +101,19 @@ class Exchange:
             self._arbitrage(self.pools)
         self.slot = slot
 
+    def open_new(self) -> None:
+        """Sets up what has been listed since the market was written, as at the beginning of the epoch."""
+        if self.pools:  # else all of it is set up with the first slot
+            self._set_up(epoch_of(self.slot), LISTINGS.keys() - self.pools.keys())
+
     def _open(self, epoch: int) -> None:
         self.slot = epoch * EPOCH_SLOTS
-        for pool_id, listing in LISTINGS.items():
-            self.pools[pool_id] = PoolRow(*open_pool(self.market, listing, epoch), self.slot)
-        self.changed.update(self.pools)
+        self._set_up(epoch, LISTINGS)
+
+    def _set_up(self, epoch: int, pool_ids: Iterable[str]) -> None:
+        for pool_id in pool_ids:
+            self.pools[pool_id] = PoolRow(*open_pool(self.market, LISTINGS[pool_id], epoch), self.slot)
+            self.changed.add(pool_id)
 
     def _trade_without_reason(self) -> None:
         for pool_id, listing in LISTINGS.items():

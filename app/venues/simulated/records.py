@@ -11,6 +11,7 @@ import msgspec
 from app.storage.database import Connection
 from app.venues.simulated.exchange import Exchange
 from app.venues.simulated.landing import Due, Landing
+from app.venues.simulated.listings import LISTINGS
 from app.venues.simulated.market import Market
 from app.venues.simulated.pool_rows import ReadPool, read_pool, write_pool
 from app.venues.simulated.transaction import RouteLeg, SwapMessage
@@ -157,10 +158,13 @@ class Records:
         return is_written
 
     def exchange(self, row: MarketRow) -> Exchange:
-        """The market as the row has it, with all its pools."""
+        """The market as the row has it, with all the pools that are listed."""
         assert row.pools is not None
-        pools = {written.id: read_pool(written) for written in row.pools}
-        return Exchange(self._market, row.slot, pools, row.opening)
+        pools = {written.id: read_pool(written) for written in row.pools if written.id in LISTINGS}
+        opening = {pool_id: prices for pool_id, prices in row.opening.items() if pool_id in LISTINGS}
+        exchange = Exchange(self._market, row.slot, pools, opening)
+        exchange.open_new()
+        return exchange
 
 
 def _decoded(text: str | None, kind: type[Decoded]) -> Decoded | None:
