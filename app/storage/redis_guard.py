@@ -35,6 +35,11 @@ class RedisGuard:
         self._probe: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        """Makes the acquaintance of Redis: a first connection takes longer than requests are to wait."""
+        if self._redis is not None:
+            with suppress(RedisError, OSError, TimeoutError):  # the first question finds out
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await self._redis.ping()
         return self
 
     async def __aexit__(

@@ -5,11 +5,18 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from app.settings import Settings
+from app.storage import redis_guard
 from app.storage.database import connect
 from tests.stream.support import Orders
 from tests.support.servers import Servers, fresh_database
 
 from .support import Api, a_settings, running_api
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy testing, 50 ms may not be enough for Redis; what is exact is so while it answers."""
+    monkeypatch.setattr(redis_guard, "TICKS", 500)
 
 
 @pytest.fixture

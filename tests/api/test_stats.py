@@ -77,7 +77,7 @@ async def test_orders_are_counted_where_they_stand(api: Api, books: Books) -> No
 
 
 async def test_latency_is_from_acceptance_to_confirmation(api: Api, books: Books) -> None:
-    for seconds in (*range(1, 100), 500):
+    for seconds in (*range(60, 6000, 60), 30_000):
         order_id = await books.accept()
         claimed = await books.bring_to(Status.SUBMITTED, order_id)
         await books.ask(
@@ -88,8 +88,8 @@ async def test_latency_is_from_acceptance_to_confirmation(api: Api, books: Books
 
     latency = (await stats(api))["latency"]
 
-    assert 50_000 <= latency["p50Ms"] < 51_000
-    assert 99_000 <= latency["p99Ms"] < 100_000
+    assert 3_000_000 <= latency["p50Ms"] < 3_060_000
+    assert 5_940_000 <= latency["p99Ms"] < 6_000_000
 
 
 async def test_venues_are_as_they_answered_last(api: Api, books: Books) -> None:

@@ -108,12 +108,12 @@ async def test_a_watcher_that_leaves_is_forgotten_at_once(api: Api) -> None:
     async with api.watch(FLAT.format(order_id)) as watcher:
         await watcher.recv()
         assert await is_watched(api, order_id, by=1)
-    await eventually(lambda: is_watched(api, order_id, by=0), within=2)
+    await eventually(lambda: is_watched(api, order_id, by=0))
 
     async with api.watch(FLAT.format(order_id)) as watcher:
         await watcher.recv()
         watcher.transport.abort()
-    await eventually(lambda: is_watched(api, order_id, by=0), within=2)
+    await eventually(lambda: is_watched(api, order_id, by=0))
 
 
 async def test_a_watcher_that_sends_too_much_at_once_is_closed_with_1009(api: Api) -> None:
@@ -129,6 +129,7 @@ async def test_a_watcher_that_does_not_read_is_closed_with_1013(
 ) -> None:
     monkeypatch.setattr(websocket_protocol, "SEND_SECONDS", 0.2)
     monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 3)
+    monkeypatch.setattr(stream, "FIRST_SECONDS", DEADLINE)
     order_id = await _a_long_order(api, orders)
 
     reader, writer = await a_deaf_client(api, FLAT.format(order_id))

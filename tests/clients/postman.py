@@ -14,7 +14,7 @@ from tests.e2e.programs import KEPT, ROOT
 
 COLLECTION: Final = ROOT / "postman_collection.json"
 NEWMAN: Final = ROOT / "node_modules" / "newman" / "bin" / "newman.js"
-SECONDS: Final = 90.0
+SECONDS: Final = 120.0
 
 Json = dict[str, Any]
 

@@ -14,7 +14,17 @@ import yaml
 from app.settings import parse_settings
 from tests.compat.conftest import Engine
 from tests.compat.user import User, a_user, here, objects
-from tests.e2e.clients import FLAT, STEPS, Json, client_of, finished, statuses, watch_to_the_end
+from tests.e2e.clients import (
+    FLAT,
+    STEPS,
+    Json,
+    client_of,
+    finished,
+    place,
+    slipped,
+    statuses,
+    watch_to_the_end,
+)
 from tests.e2e.programs import ROOT
 from tests.support.processes import linux_only
 from tests.support.routes import assert_the_better_is_chosen
@@ -110,8 +120,8 @@ async def test_quotes_of_both_venues_come_with_building_and_the_better_one_is_ch
 
 async def test_the_order_is_in_postgres_with_venue_prices_and_transaction_or_reason(engine: Engine) -> None:
     async with client_of(engine.url, address=ADDRESS) as client:
-        posts = [await client.post("/api/orders/execute", json=body) for body in (BODY, TIGHT)]
-        confirmed, failed = [await finished(client, post.json()["orderId"]) for post in posts]
+        confirmed = await finished(client, await place(client, **BODY))
+        failed = await slipped(client, amount=0.5)
     for order in (confirmed, failed):
         (row,) = engine.books.rows(f"""
             SELECT status::text, venue, signature, quoted_out, amount_out, failure_code
@@ -121,7 +131,7 @@ async def test_the_order_is_in_postgres_with_venue_prices_and_transaction_or_rea
         assert float(quoted_out / Decimal(10**6)) == order["quotedAmountOut"]
         assert amount_out is None or float(amount_out / Decimal(10**6)) == order["amountOut"]
         assert failure_code == (order["failure"] or {}).get("code")
-    assert confirmed["executedPrice"] < confirmed["quotedPrice"]
+    assert confirmed["minAmountOut"] <= confirmed["executedPrice"] * 1.25 * (1 + 1e-9)
     assert failed["failure"]["code"] == "slippage_exceeded"
 
 

@@ -19,6 +19,7 @@ from tests.e2e.clients import (
     client_of,
     finished,
     get,
+    health_with_redis,
     statuses,
     volley,
     watch_to_the_end,
@@ -31,6 +32,7 @@ pytestmark = linux_only
 
 ADDRESS = "127.0.1.2"
 MANY = 50
+CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
 REFUSED = 7  # what curl says of a port where nobody listens
 BODY: Json = {"userWallet": "wallet-address", "inputToken": "SOL", "outputToken": "USDC", "inputAmount": 10}
 ENV = """NODE_ENV=development
@@ -110,6 +112,7 @@ async def test_the_stream_at_ws_orders_carries_enveloped_messages(engine: Engine
 
 async def test_health_names_database_and_redis(engine: Engine) -> None:
     async with client_of(engine.url, address=ADDRESS) as client:
+        await health_with_redis(client)
         health = await client.get("/health")
     assert health.status_code == 200
     assert health.json() == {"status": "ok", "ok": True, "database": "connected", "redis": "connected"}
@@ -143,8 +146,8 @@ async def test_npm_run_dev_serves_with_the_documented_env_and_stops_gracefully(
     engine = user.opens_terminal("exec npm run dev", REDIS_PASSWORD=redis.password or "", **defaults)
     url = f"http://localhost:{port}"
     until_ready(url, engine)
-    async with client_of(f"http://127.0.0.1:{port}") as client:
-        assert (await client.get("/health")).json()["redis"] == "connected"
+    async with client_of(f"http://127.0.0.1:{port}", address=ADDRESS) as client:
+        await health_with_redis(client)
         order_id = (await client.post("/api/orders/execute", json={**BODY, "inputAmount": 1})).json()[
             "orderId"
         ]
@@ -166,7 +169,7 @@ async def test_npm_run_dev_serves_with_the_documented_env_and_stops_gracefully(
     eventually(lambda: not user.left())
     assert user.tries(here("curl -s http://localhost:3000/health", url)).returncode == REFUSED
     books = Books(database_url)
-    assert books.rows("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()") == [(1,)]
+    eventually(lambda: books.rows(CLIENTS) == [(1,)])
     assert books.rows(f"SELECT claimed_by FROM orders WHERE id = '{in_flight}'") == [(None,)]  # handed back
 
 

@@ -82,7 +82,7 @@ class User(Launcher):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=80,
             check=False,
         )
 
@@ -151,7 +151,7 @@ def a_free_port() -> int:
             return port
 
 
-def until_ready(url: str, *programs: Program, within: float = 40.0) -> None:
+def until_ready(url: str, *programs: Program, within: float = 80.0) -> None:
     """Fails unless the engine there is ready in time, and these programs still run."""
 
     def is_ready() -> bool:

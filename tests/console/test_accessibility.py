@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.clients.conftest import missing
 from tests.console.browser import NOT_FOUND, PHONE, Visitor
-from tests.e2e.clients import finished, place
+from tests.e2e.clients import finished, place, slipped
 from tests.e2e.programs import ROOT
 from tests.support.processes import linux_only
 
@@ -32,7 +32,7 @@ async def test_no_view_breaks_a_rule(visitor: Visitor, client: httpx.AsyncClient
         missing("axe-core is not installed: make node_modules")
     visitor.forgive(NOT_FOUND)
     filled = (await finished(client, await place(client, wallet="desk-7")))["orderId"]
-    failed = (await finished(client, await place(client, slippageBps=1, amount="400")))["orderId"]
+    failed = (await slipped(client, amount="400"))["orderId"]
     stored = (
         await client.post("/api/orders", json={"tokenIn": "SOL", "tokenOut": "JUP", "amount": 1})
     ).json()

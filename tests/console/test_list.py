@@ -119,8 +119,9 @@ async def test_quotes_of_both_venues_stand_side_by_side_and_are_refreshed(visito
     ]
     for line in ("Price", "Fee", "Impact", "Minimum"):
         await expect(page.locator(".quote").first).to_contain_text(line)
-    seen = await page.locator(".quote-out").first.inner_text()
-    await expect(page.locator(".quote-out").first).not_to_have_text(seen)
+    # A pool of Raydium's in which somebody trades at nearly every tick; a bin is not left for so little.
+    paid = page.locator('.quote[data-dex="raydium"] .quote-out')
+    await expect(paid).not_to_have_text(await paid.inner_text())
 
 
 async def test_venues_that_do_not_quote_say_why(visitor: Visitor) -> None:

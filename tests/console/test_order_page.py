@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.console.browser import NOT_FOUND, Visitor, texts
-from tests.e2e.clients import Json, finished, place
+from tests.e2e.clients import Json, finished, place, slipped
 from tests.support.processes import linux_only
 
 pytestmark = [linux_only, pytest.mark.asyncio(loop_scope="session")]
@@ -46,7 +46,7 @@ async def test_a_filled_order_is_explained(visitor: Visitor, client: httpx.Async
 async def test_a_failed_order_says_in_plain_words_what_to_do(
     visitor: Visitor, client: httpx.AsyncClient
 ) -> None:
-    order = await finished(client, await place(client, amount="400", slippageBps=1))
+    order = await slipped(client, amount="400")
     assert order["failure"]["code"] == "slippage_exceeded"
     page = await visitor.open(f"/orders/{order['orderId']}")
     notice = page.locator(".order-notice")

@@ -61,10 +61,13 @@ async def test_a_reload_in_the_middle_loses_no_step(
 ) -> None:
     for _ in range(TRIES):
         order_id = await place(client)
-        page = await visitor.open(f"/orders/{order_id}")
-        await expect(page.locator(TIMELINE).nth(1)).to_have_text("Routing")
+        async with watching(client, order_id) as socket:
+            for _ in FILLED[:2]:
+                await socket.recv()
         engine.worker.send(signal.SIGSTOP)
         try:
+            page = await visitor.open(f"/orders/{order_id}")
+            await expect(page.locator(TIMELINE).nth(1)).to_have_text("Routing")
             await page.reload()
             await expect(page.locator(TIMELINE).nth(1)).to_have_text("Routing")
             is_under_way = (await texts(page, TIMELINE))[-1] != FILLED[-1]

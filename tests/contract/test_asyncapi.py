@@ -23,9 +23,8 @@ from app.api.problems import PROBLEMS
 from app.api.stream import CODES
 from app.orders.failures import FailureCode, FundsMoved
 from app.orders.lifecycle import Status
-from app.orders.tokens import SOL
-from app.venues.simulated.exchange import Exchange
-from app.venues.simulated.listings import LISTINGS, VENUES
+from app.orders.tokens import SOL, USDC
+from app.venues.simulated.listings import VENUES
 from app.venues.simulated.market import SLOT_MS, Market
 from tests.clients.conftest import missing
 from tests.contract import asyncapi
@@ -146,15 +145,12 @@ async def test_an_error_has_its_schema_and_its_close_code(engine_url: str, path:
 
 def all_sorts() -> list[Json]:
     """Orders that come to every status, and to every member that a message may have."""
-    exchange = Exchange(Market(0))
-    exchange.roll(int(time.time() * 1000) // SLOT_MS)
-    deepest = max(
-        exchange.pools[listing.address].balance_a for listing in LISTINGS.values() if listing.token_a == SOL
-    )
-    only_one_fills = deepest * 99 // 100 // 10**SOL.decimals
+    # In every epoch Raydium's deepest pool holds more than this is worth, and no pool of Meteora's as much.
+    market, slot = Market(0), int(time.time() * 1000) // SLOT_MS
+    only_one_fills = 8_100_000 * market.mid(USDC, slot) // market.mid(SOL, slot)
     return [
         *[{"slippageBps": 500} for _ in range(12)],
-        *[{"slippageBps": 1} for _ in range(6)],
+        *[{"slippageBps": 1} for _ in range(14)],
         *[{"slippageBps": 5000, "amount": only_one_fills} for _ in range(3)],
         {"amount": "0.000000001"},
         {"amount": 18_446_744_073},

@@ -20,7 +20,7 @@ from tests.support.processes import linux_only
 
 CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
 PHASES: Final = {"examples", "coverage", "fuzzing", "stateful"}
-SECONDS: Final = 100.0
+SECONDS: Final = 240.0
 ENDLESS: Final = {"streamEvents"}  # has a test of its own
 REASONS: Final = ROOT / "docs" / "api-contract.md"
 

@@ -12,7 +12,7 @@ import pytest
 from tests.clients.conftest import missing
 from tests.contract.asyncapi import document
 from tests.contract.browser import Page, browsing, chromium
-from tests.e2e.clients import until
+from tests.e2e.clients import client_of, health_with_redis, until
 from tests.support.processes import linux_only
 
 pytestmark = linux_only
@@ -60,6 +60,8 @@ async def test_both_pages_show_their_document_and_ask_no_other_host(engine_url: 
 
 
 async def test_a_call_of_the_page_is_made_to_the_engine(engine_url: str, page: Page) -> None:
+    async with client_of(engine_url) as client:
+        await health_with_redis(client)
     await page.open(f"{engine_url}/docs#/engine/health")
     await page.shows("Say how the engine is", "Cancel")  # tried out already
     await page.value("document.querySelector('button.execute').click()")

@@ -21,6 +21,7 @@ ENVELOPED: Final = "/ws/orders/{}"
 PATHS: Final = (FLAT, FLAT_TOO, ENVELOPED)
 
 Json = dict[str, Any]
+SECONDS: Final = 60.0  # after which nothing comes any more, on however busy a machine
 
 
 def an_order(**fields: Any) -> Json:
@@ -33,7 +34,9 @@ async def client_of(url: str, *, address: str = "127.0.0.1") -> AsyncIterator[ht
     transport = httpx.AsyncHTTPTransport(
         local_address=address, limits=httpx.Limits(max_connections=50, max_keepalive_connections=50)
     )
-    async with httpx.AsyncClient(base_url=url, transport=transport, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=url, transport=transport, timeout=SECONDS, trust_env=False
+    ) as client:
         yield client
 
 
@@ -58,11 +61,30 @@ async def get(client: httpx.AsyncClient, order_id: str) -> Json:
     return order
 
 
-async def finished(client: httpx.AsyncClient, order_id: str, *, within: float = 20) -> Json:
+async def health_with_redis(client: httpx.AsyncClient) -> Json:
+    """What `/health` says once Redis has answered in time: on a busy machine 50 ms may not be enough at first."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            health: Json = (await client.get("/health")).json()
+            if health["redis"] == "connected":
+                return health
+            await asyncio.sleep(0.05)
+
+
+async def finished(client: httpx.AsyncClient, order_id: str, *, within: float = SECONDS) -> Json:
     """The order, when it has ended."""
     async with watching(client, order_id) as socket:
         await the_rest(socket, within=within)
     return await get(client, order_id)
+
+
+async def slipped(client: httpx.AsyncClient, **fields: Any) -> Json:
+    """An order that tolerates 1 bps, and fails; now and then one finds that the price has moved in its favour."""
+    for _ in range(4):
+        order = await finished(client, await place(client, slippageBps=1, **fields))
+        if order["status"] == "failed":
+            break
+    return order
 
 
 @asynccontextmanager
@@ -70,11 +92,11 @@ async def watching(
     client: httpx.AsyncClient, order_id: str, path: str = ENVELOPED
 ) -> AsyncIterator[ClientConnection]:
     url = str(client.base_url).replace("http", "ws", 1).rstrip("/") + path.format(order_id)
-    async with connect(url, compression=None, proxy=None, open_timeout=20, ping_interval=None) as socket:
+    async with connect(url, compression=None, proxy=None, open_timeout=SECONDS, ping_interval=None) as socket:
         yield socket
 
 
-async def the_rest(socket: ClientConnection, *, within: float = 20) -> list[Json]:
+async def the_rest(socket: ClientConnection, *, within: float = SECONDS) -> list[Json]:
     """The messages that come until the server closes because the order is final."""
     messages = []
     async with asyncio.timeout(within):
@@ -98,7 +120,7 @@ def statuses(messages: list[Json]) -> list[str]:
     return [message["status"] for message in messages]
 
 
-async def until(holds: Callable[[], object], *, within: float = 20.0) -> None:
+async def until(holds: Callable[[], object], *, within: float = SECONDS) -> None:
     """Fails unless it holds at some time before the deadline (seconds); the event loop goes on meanwhile."""
     async with asyncio.timeout(within):
         while not holds():  # noqa: ASYNC110  # what is waited for happens in other processes

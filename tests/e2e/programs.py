@@ -22,7 +22,7 @@ from tests.support.processes import alive, all_gone, command_line, eventually, f
 ROOT: Final = Path(__file__).resolve().parents[2]
 ENGINE: Final = (sys.executable, "-m", "app.cli")
 ON_TERMINAL: Final = (sys.executable, str(Path(__file__).with_name("on_terminal.py")))
-CALL_SECONDS: Final = 40.0
+CALL_SECONDS: Final = 80.0
 CTRL_C: Final = b"\x03"
 
 # Nothing else of the tests' own environment reaches the engine: no setting, no proxy.
@@ -66,13 +66,13 @@ class Program:
         assert found or not ended, f"{self.name} ended without a word of {text!r}"
         return found
 
-    def until_said(self, text: str, *, within: float = 30.0) -> None:
+    def until_said(self, text: str, *, within: float = 60.0) -> None:
         eventually(lambda: self.said(text), within=within)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, *, within: float = 20.0) -> int:
+    def ended(self, *, within: float = 60.0) -> int:
         """The exit code; negative: the signal that killed it."""
         return self.process.wait(within)
 
@@ -91,7 +91,7 @@ class TerminalProgram(Program):
     def press(self, keys: bytes) -> None:
         os.write(self._keyboard, keys)
 
-    def ended(self, *, within: float = 20.0) -> int:
+    def ended(self, *, within: float = 60.0) -> int:
         code = super().ended(within=within)
         self._close()
         return code

@@ -55,7 +55,7 @@ async def test_two_apis_share_a_port_and_one_that_is_killed_is_replaced(site: Si
 async def test_two_workers_share_the_orders_and_one_that_is_killed_is_replaced(site: Site) -> None:
     workers = site.start("worker", "--processes", "2", MOCK_DEX_EXECUTION_DELAY_MS="3000")
     eventually(lambda: workers.output.count("worker.started") == 2)
-    async with client_of(site.start_api().url) as client:
+    async with client_of(site.start_api(API_MAX_ORDERS_PER_MIN="0").url) as client:
         for _ in range(MOST_ORDERS):  # one by one: what is placed together goes to one worker
             await place(client, slippageBps=500)
             if len(site.books.rows(HELD_BY)) == 2:

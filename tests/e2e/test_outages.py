@@ -26,6 +26,7 @@ from tests.e2e.clients import (
     an_order,
     client_of,
     finished,
+    health_with_redis,
     place,
     place_many,
     statuses,
@@ -65,7 +66,7 @@ async def test_without_redis_orders_are_accepted_once_and_within_the_limit(
         site.start_worker()
         async with client_of(url) as client:
             remembered = await place(client, key="with Redis")
-            assert (await client.get("/health")).json()["redis"] == "connected"
+            await health_with_redis(client)
             valkey.stop_immediately()
 
             replay = await client.post(
@@ -165,7 +166,9 @@ async def test_without_postgres_clients_are_told_to_come_back_and_then_everythin
                 assert statuses([*early, *await the_rest(socket)]) == STEPS
             ended = [await finished(client, order_id) for order_id in [*before, retried, await place(client)]]
             assert [order["status"] for order in ended] == ["confirmed"] * len(ended)
-            assert all(statuses(order["events"]) == STEPS for order in ended)
+            # One that was being quoted at that moment may have had no quote, and tried again.
+            ways = [[step for step in statuses(order["events"]) if step != "retrying"] for order in ended]
+            assert all(way[:1] + way[-4:] == STEPS for way in ways)
             assert (await client.get("/readyz")).status_code == 200
         assert await site.books.violations() == {}
 

@@ -62,8 +62,9 @@ def test_place_with_a_key_that_was_used_places_nothing_more(launcher: Launcher, 
 def test_what_cannot_be_placed_or_followed_ends_with_2_and_a_reason(
     launcher: Launcher, engine: Running
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        free = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    nobody = socket.socket()
+    nobody.bind(("127.0.0.1", 0))  # and does not listen, so that nobody else does
+    free = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     cases: Sequence[tuple[list[str], str, str]] = (
         (["place", "SOL", "USDC", "0"], engine.url, "amount"),
         (["place", "SOL", "DOGE", "1"], engine.url, "tokenOut"),
@@ -75,10 +76,11 @@ def test_what_cannot_be_placed_or_followed_ends_with_2_and_a_reason(
         (["load"], free, f"{free} cannot be reached: nothing listens there."),
         (["top"], free, f"{free} cannot be reached: "),
     )
-    for arguments, url, reason in cases:
-        done = launcher.call(*arguments, "--url", url)
-        assert (done.returncode, done.stderr) == (2, "")
-        assert reason in done.stdout
+    with nobody:
+        for arguments, url, reason in cases:
+            done = launcher.call(*arguments, "--url", url)
+            assert (done.returncode, done.stderr) == (2, "")
+            assert reason in done.stdout
 
 
 async def test_watch_of_a_finished_order_shows_its_steps_from_where_it_is_told(

@@ -43,7 +43,7 @@ async def test_fifty_orders_whose_worker_is_killed_all_end_and_none_lands_twice(
 
 async def test_a_worker_that_is_told_to_stop_hands_back_what_another_one_finishes(site: Site) -> None:
     async with client_of(site.start_api().url) as client:
-        slow = {"MOCK_DEX_QUOTE_DELAY_MS": "150", "MOCK_DEX_EXECUTION_DELAY_MS": "1500"}
+        slow = {"MOCK_DEX_QUOTE_DELAY_MS": "800", "MOCK_DEX_EXECUTION_DELAY_MS": "1500"}
         worker = site.start_worker(WORKER_CONCURRENCY="30", **slow)
         await place_many(client, 20, slippageBps=300)
         await until(lambda: site.books.statuses()["submitted"] >= 10)
@@ -65,7 +65,7 @@ async def test_a_worker_that_is_told_to_stop_hands_back_what_another_one_finishe
 async def test_a_worker_that_was_frozen_finds_its_orders_taken_over_and_does_no_harm(site: Site) -> None:
     async with client_of(site.start_api().url) as client:
         frozen = site.start_worker(
-            WORKER_CONCURRENCY="8", MOCK_DEX_QUOTE_DELAY_MS="300", MOCK_DEX_EXECUTION_DELAY_MS="600"
+            WORKER_CONCURRENCY="8", MOCK_DEX_QUOTE_DELAY_MS="800", MOCK_DEX_EXECUTION_DELAY_MS="2000"
         )
         await until(lambda: frozen.said("worker.started"))
         for _ in range(8):

@@ -20,6 +20,7 @@ from app.dev.embedded import EmbeddedPostgres, EmbeddedValkey
 from app.dev.lodging import lodge
 
 UNSAFE_BUT_FAST = {"fsync": "off", "full_page_writes": "off"}  # the data go with the session
+MANY_ENGINES = {"max_connections": "500"}  # at once, in several test processes
 WRITTEN_BY_THE_APP = ("order-engine:*", "active_order:*")
 
 
@@ -36,7 +37,9 @@ def session_servers() -> Iterator[Servers]:
     with ExitStack() as stack:
         folder = stack.enter_context(servers_folder())
         if not database_url:
-            database_url = stack.enter_context(EmbeddedPostgres(folder / "postgres", UNSAFE_BUT_FAST)).url
+            database_url = stack.enter_context(
+                EmbeddedPostgres(folder / "postgres", UNSAFE_BUT_FAST | MANY_ENGINES)
+            ).url
         if not redis_url:
             redis_url = stack.enter_context(EmbeddedValkey(folder / "valkey")).url
         yield Servers(database_url, redis_url)

@@ -161,7 +161,7 @@ async def test_a_server_that_stays_away_is_given_up_at_last(screen: Screen) -> N
         await connection.wait_closed()
 
     async with stream_server(handle) as url:
-        watching = asyncio.create_task(watch(url, ORDER, console=screen.console, patience=0.3))
+        watching = asyncio.create_task(watch(url, ORDER, console=screen.console, patience=2))
         async with asyncio.timeout(10):
             while not screen.statuses:  # noqa: ASYNC110  # the screen has no event
                 await asyncio.sleep(0.01)
