@@ -11,6 +11,7 @@ from typing import Any, Final
 import hypothesis
 import pytest
 
+from app.dev import server
 from tests.support.servers import (
     Servers,
     database_name,
@@ -25,6 +26,14 @@ hypothesis.settings.register_profile("suite", deadline=None, derandomize="EXPLOR
 hypothesis.settings.load_profile("suite")
 
 _SERVERS: Final = pytest.StashKey[Servers]()
+
+
+def pytest_configure() -> None:
+    """A server that is restarted wants its port again: the servers of no other xdist process draw it meanwhile."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
+    first, last = server.PORTS[0], server.PORTS[-1]
+    share = (last - first) // (int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")) + 1)
+    server.PORTS = range(first + number * share, first + (number + 1) * share)  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)

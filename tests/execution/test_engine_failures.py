@@ -37,6 +37,9 @@ async def test_without_any_quote_an_order_is_tried_again_until_its_attempts_are_
     assert dt.timedelta(0) < order.next_attempt_at - order.updated_at <= dt.timedelta(milliseconds=501)
     assert len(await books.jobs_of(order_id)) == 2
 
+    await books.ask(
+        "UPDATE orders SET next_attempt_at = next_attempt_at + interval '1 h' WHERE id = %s", order_id
+    )
     await driver.drive(order_id)  # not due yet
     assert await books.status(order_id) == "retrying"
     await driver.finish(order_id)

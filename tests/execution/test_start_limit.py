@@ -11,8 +11,14 @@ import redis.asyncio
 
 from app.execution import limits
 from app.execution.limits import WINDOW, StartLimit
+from app.storage import redis_guard
 from app.storage.redis_guard import RedisGuard
 from app.storage.tally import Tally
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_guard, "TICKS", 1000)  # on a busy machine Redis, too, is slow
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from tests.faults.journal import Answer, Journal, Transcript
 PATIENCE: Final = 90.0  # seconds until a client gives up
 PAUSE: Final = 0.3  # seconds before it asks again, doubled each time
 LONGEST_PAUSE: Final = 2.0
-CALL_SECONDS: Final = 15.0
+CALL_SECONDS: Final = 60.0
 PAIRS: Final = (("SOL", "USDC"), ("USDC", "SOL"), ("RAY", "USDC"), ("SOL", "JUP"))
 
 

@@ -103,7 +103,7 @@ def _hours_off(program: Program) -> float:
 
 
 @pytest.mark.only_full
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_clocks_that_are_wrong_delay_nothing(stage: Stage) -> None:
     async with stage.trial(CLOCKS, **RETRYING) as trial:
         await work_by_wrong_clocks(trial)

@@ -159,7 +159,7 @@ def bring_back(disk: TinyDisk, postgres: EmbeddedPostgres) -> None:
 
 
 @pytest.mark.only_full
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_a_full_disk_under_the_tables_is_survived(
     stage: Stage, disk_of_the_tables: tuple[TinyDisk, str], operator: Operator
 ) -> None:
@@ -170,7 +170,7 @@ async def test_a_full_disk_under_the_tables_is_survived(
 
 
 @pytest.mark.only_full
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_a_full_disk_under_all_of_postgres_is_survived(
     stage: Stage, postgres_on_its_disk: tuple[TinyDisk, EmbeddedPostgres], operator: Operator
 ) -> None:

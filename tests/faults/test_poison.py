@@ -120,7 +120,7 @@ def outcome(trial: Trial, order_id: str) -> Outcome:
     return Outcome(*found)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 async def test_an_order_that_kills_five_workers_is_set_aside_and_can_be_brought_back(stage: Stage) -> None:
     async with stage.trial(POISON, **FAULTLESS) as trial:
         poison, deaths = await poison_workers(trial, "build", SET_ASIDE)
@@ -129,7 +129,7 @@ async def test_an_order_that_kills_five_workers_is_set_aside_and_can_be_brought_
     assert trial.findings == []
 
 
-@pytest.mark.timeout(100)
+@pytest.mark.timeout(400)
 async def test_an_order_that_kills_once_it_is_sent_is_found_to_have_landed(stage: Stage) -> None:
     async with stage.trial(POISON_SENT, **FAULTLESS) as trial:
         _, deaths = await poison_workers(trial, "sent", CONFIRMED)
@@ -138,7 +138,7 @@ async def test_an_order_that_kills_once_it_is_sent_is_found_to_have_landed(stage
 
 
 @pytest.mark.only_full
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_an_order_that_kills_before_it_is_sent_is_set_aside_when_it_can_no_longer_land(
     stage: Stage,
 ) -> None:
@@ -150,7 +150,7 @@ async def test_an_order_that_kills_before_it_is_sent_is_set_aside_when_it_can_no
 
 
 @pytest.mark.only_full
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_an_order_that_nobody_can_look_at_is_said_to_be_of_unknown_fate(stage: Stage) -> None:
     async with stage.trial(POISON_TO_LOOK_AT, **FAULTLESS) as trial:
         poison, deaths = await poison_workers(trial, "look", UNRESOLVED)

@@ -177,7 +177,7 @@ def _less(body: dict[str, object], name: str) -> dict[str, object]:
     return {field: value for field, value in body.items() if field != name}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_many_posts_with_one_key_make_one_order(stage: Stage) -> None:
     async with stage.trial(ONE_KEY) as trial:
         await post_one_key(trial)
@@ -191,7 +191,7 @@ async def test_an_order_whose_answer_was_lost_is_found_again_by_its_key(stage: S
     assert trial.findings == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_the_limit_is_exact_over_four_processes_and_cannot_be_talked_around(stage: Stage) -> None:
     async with stage.trial(LIMIT, API_MAX_ORDERS_PER_MIN=str(PER_MINUTE)) as trial:
         await exceed_limit(trial)

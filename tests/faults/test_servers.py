@@ -119,7 +119,7 @@ async def exceed_local_limit(trial: Trial, url: str, address: str) -> None:
     trial.expect(statuses == {201: LIMIT, 429: LIMIT}, f"one process admitted {statuses} of {2 * LIMIT}")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_what_is_accepted_survives_crashes_of_postgres(
     stage: Stage, postgres: EmbeddedPostgres, operator: Operator
 ) -> None:
@@ -128,7 +128,7 @@ async def test_what_is_accepted_survives_crashes_of_postgres(
     assert trial.findings == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_clients_do_not_notice_that_redis_is_away(
     stage: Stage, valkey: EmbeddedValkey, operator: Operator
 ) -> None:

@@ -24,7 +24,7 @@ from tests.faults.venues.protocols import Protocol, SignsAnewOnTimeout, look_wit
 from tests.faults.venues.troubles import TROUBLES
 from tests.support.processes import linux_only
 
-pytestmark = [linux_only, pytest.mark.timeout(300)]
+pytestmark = [linux_only, pytest.mark.timeout(400)]
 takes_minutes = pytest.mark.skipif(os.environ.get("FAULTS") == Scale.SHORT, reason="`make faults` runs it")
 
 SWEEPLESS: Final = Path(__file__).with_name("forgetful")

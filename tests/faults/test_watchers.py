@@ -80,7 +80,7 @@ def resident(program: Program) -> float:
     return int(line.split()[1]) / 1024
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 async def test_every_watcher_sees_every_step_once_whatever_cuts_it_off(stage: Stage) -> None:
     async with stage.trial(WATCHERS, **LONG) as trial:
         await watch_and_cut(trial)

@@ -99,14 +99,14 @@ async def freeze_in_turn(trial: Trial, target: int, faults: list[Fault]) -> None
         worker.send(signal.SIGCONT)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_orders_of_killed_workers_all_end_soon_and_land_at_most_once(stage: Stage) -> None:
     async with stage.trial(KILLS) as trial:
         await kill_workers(trial)
     assert trial.findings == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_orders_of_frozen_workers_land_at_most_once(stage: Stage) -> None:
     shorter = stage.scale.pick({"MAX_ATTEMPTS": "4"}, {})
     async with stage.trial(FREEZES, **(HARD_MARKET | shorter)) as trial:

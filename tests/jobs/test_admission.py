@@ -62,7 +62,7 @@ async def test_no_more_orders_start_than_may(
                 and (await statuses(books)).get("confirmed") == started
                 # What has ended made room: the others all wait for their time.
                 and one._engine.in_flight + two._engine.in_flight == ORDERS - started
-                and all(each.refused for each in admissions)
+                and sum(each.refused for each in admissions) > 0
             )
 
         await until(have_all_asked)

@@ -30,7 +30,7 @@ NEVER = "0 0 1 1 *"  # a periodic task that is only there
 @asynccontextmanager
 async def bare(conninfo: str, **pool: Any) -> AsyncIterator[App]:
     """The library as it comes."""
-    app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, max_size=4, timeout=0.5, **pool))
+    app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, max_size=4, timeout=2.0, **pool))
     async with app.open_async():
         yield app
 

@@ -85,7 +85,7 @@ async def test_retries_run_when_they_are_due(books: Books, no_sweep: Sweeps) -> 
         assert (len(begun), len(due)) == (3, 2)
         for begin, time in zip(begun[1:], due, strict=True):
             # Late by a poll or two, on a busy machine; that a sweep looked at it was ruled out.
-            assert time <= begin < time + dt.timedelta(seconds=2)
+            assert time <= begin < time + dt.timedelta(seconds=20)
 
 
 async def an_orphan(books: Books) -> UUID:

@@ -59,7 +59,7 @@ class Lane:
         kind: Callable[[str], Hashable] | None = None,
         in_transaction: bool = True,
     ) -> GroupCommit[str, str]:
-        return GroupCommit[str, str](
+        commits = GroupCommit[str, str](
             "test",
             through or conninfo(self.url, "lane"),
             self.writing,
@@ -69,6 +69,8 @@ class Lane:
             kind=kind,
             in_transaction=in_transaction,
         )
+        commits._line._deadline = DEADLINE  # to connect may take longer, on a busy machine
+        return commits
 
     async def written(self) -> list[str]:
         """What was committed, in the order of writing."""

@@ -17,7 +17,7 @@ from tests.builders import a_request
 from tests.support.books import A_QUOTE, Books, a_move, a_transaction
 from tests.support.checker import violations
 
-A_WHILE = dt.timedelta(seconds=4)
+A_WHILE = dt.timedelta(seconds=2)
 TOO_LONG = dt.timedelta(seconds=6)
 
 

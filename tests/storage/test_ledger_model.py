@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from app.storage.ledger import Claimed, Ledger, Suspect
 from app.storage.moves import Move
 from tests.support.books import Books, a_move
 from tests.support.checker import violations
+
+FOR_AN_HOUR = dt.timedelta(hours=-1)  # the heart of a worker that lives has beaten so far ahead
 
 PROCESSES = 3
 Answer = TypeVar("Answer")
@@ -97,7 +100,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.orders = [Model(self._run(self.books.accept())) for _ in range(PROCESSES)]
-        self.living = [self._run(self.books.a_worker()) for _ in range(PROCESSES)]
+        self.living = [self._run(self.books.a_worker(FOR_AN_HOUR)) for _ in range(PROCESSES)]
 
     @rule(
         place=places,
@@ -194,7 +197,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(place=places)
     def die_and_be_replaced(self, place: int) -> None:
         self._run(self.books.bury(self.living[place]))
-        self.living[place] = self._run(self.books.a_worker())
+        self.living[place] = self._run(self.books.a_worker(FOR_AN_HOUR))
 
     @rule(place=places)
     def wait_until_due(self, place: int) -> None:

@@ -99,7 +99,7 @@ async def test_four_processes_may_migrate_at_once(server_urls: Servers) -> None:
             )
             for _ in range(4)
         ]  # fmt: skip
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             assert [await process.wait() for process in processes] == [0] * 4
         with psycopg.connect(url) as connection:
             assert connection.execute(f"SELECT * FROM {VERSION_TABLE}").fetchall() == [(REVISION,)]

@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from app.storage import redis_guard
 from app.storage.redis_guard import RedisAway, RedisGuard
 from app.storage.tally import MAX_BATCH, Question, Tally, Told
 
 WINDOW = 60
 TAKE = Question(window="order-engine:w", limit=3, take=1)
 LOOK = Question(window="order-engine:w", limit=3)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_guard, "TICKS", 1000)  # on a busy machine Redis, too, is slow
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from app.orders.model import OrderEvent, new_order_id
 from app.storage.database import Connection, Database, connect
 from app.storage.reader import OrderReader
 
-DEADLINE: Final = 15.0
+DEADLINE: Final = 60.0
 HAPPY_WAY: Final = ("routing", "building", "submitted", "confirmed")
 
 

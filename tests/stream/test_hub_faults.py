@@ -48,7 +48,7 @@ class _DeafHub(Hub):
         self._next_sweep = float("inf")
 
 
-async def _sees_steps_of_an_outage(hub: Hub, wire: Wire, orders: Orders) -> None:
+async def _sees_steps_of_an_outage(hub: Hub, wire: Wire, orders: Orders, within: float) -> None:
     """The steps are written while the LISTEN connection is away, and no other way leads to them."""
     async with hub:
         order_id = await orders.insert()
@@ -58,7 +58,7 @@ async def _sees_steps_of_an_outage(hub: Hub, wire: Wire, orders: Orders) -> None
             wire.cut()
             await orders.append(order_id, *HAPPY_WAY)
             wire.mend()
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(within):
                 assert await transcript(events) == [2, 3, 4, 5]
 
 
@@ -66,7 +66,7 @@ async def test_steps_written_while_listen_is_away_are_read_when_it_is_back(
     database_url: str, reader: OrderReader, orders: Orders, wire: Wire
 ) -> None:
     hub = Hub(wire.through(conninfo(database_url, "listen")), reader, sweep_every=NEVER)
-    await _sees_steps_of_an_outage(hub, wire, orders)
+    await _sees_steps_of_an_outage(hub, wire, orders, 30)
 
 
 async def test_without_the_reading_anew_the_steps_of_an_outage_are_lost(
@@ -74,7 +74,7 @@ async def test_without_the_reading_anew_the_steps_of_an_outage_are_lost(
 ) -> None:
     hub = _DeafHub(wire.through(conninfo(database_url, "listen")), reader, sweep_every=NEVER)
     with pytest.raises(TimeoutError):
-        await _sees_steps_of_an_outage(hub, wire, orders)
+        await _sees_steps_of_an_outage(hub, wire, orders, 3)
 
 
 async def test_a_database_that_goes_away_and_comes_back_loses_nothing(

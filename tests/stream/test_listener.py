@@ -62,7 +62,7 @@ async def test_a_connection_that_answers_nothing_is_replaced(
     database_url: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener_module, "PROBE_EVERY", 0.1)
-    monkeypatch.setattr(listener_module, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(listener_module, "PROBE_SECONDS", 2.0)
     heard = _Heard()
     async with heard.listening(wire.through(conninfo(database_url, "listen"))) as listener:
         await until(lambda: heard.connections == 1)

@@ -199,8 +199,9 @@ async def test_what_is_deleted_before_it_was_handed_out_is_a_gap(feed: LogFeed, 
     async with feed.follow(ALL) as follower:
         await follower.start()
         coming = await live(follower)
-        order_id = await orders.insert()
-        await orders.connection.execute("DELETE FROM orders WHERE id = %s", (order_id,))
+        async with orders.connection.transaction():
+            order_id = await orders.insert()
+            await orders.connection.execute("DELETE FROM orders WHERE id = %s", (order_id,))
         feed.look()
         with pytest.raises(LogGap):
             await coming

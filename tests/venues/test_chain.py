@@ -20,6 +20,7 @@ from app.venues.port import SwapOrder, TxState, TxStatus
 from app.venues.simulated.transaction import sign
 
 from .builders import (
+    A_SLOT,
     AN_HOUR_MS,
     a_message,
     a_swap,
@@ -28,6 +29,7 @@ from .builders import (
     raydium,
     rows,
     short_lived_venue,
+    stop_clock,
     until,
     until_final,
 )
@@ -37,6 +39,7 @@ UNKNOWN = TxStatus(TxState.UNKNOWN)
 
 
 async def test_a_swap_is_quoted_built_submitted_and_confirmed(database_url: str) -> None:
+    await stop_clock(database_url, A_SLOT)  # in between nobody else trades
     async with raydium(database_url) as venue:
         swap = a_swap()
         quote = await venue.quote(swap)
