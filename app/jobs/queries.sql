@@ -9,16 +9,15 @@ SELECT j.id
 -- disown: what former lives of this very process held; it was not dead, only without a database
 UPDATE orders SET claimed_by = NULL WHERE is_open AND claimed_by = ANY(%t)
 
--- orders_without_job: accepted, not finished, and nothing that would ever look at them again (as text: a job may name anything)
-WITH named AS MATERIALIZED (
-    SELECT DISTINCT n.id
-      FROM procrastinate_jobs, jsonb_array_elements_text(args -> 'order_ids') AS n(id)
-     WHERE task_name = 'execute_orders' AND status IN ('todo', 'doing'))
-SELECT o.id
-  FROM orders o
-  LEFT JOIN named n ON n.id = o.id::text
- WHERE o.is_open AND o.queued_at IS NOT NULL AND n.id IS NULL
- ORDER BY o.id
+-- orders_without_job: accepted, not finished, and nothing that would ever look at them again (as text: a job may name
+-- anything; not as a join: with the statistics of a moment ago the planner may compare every order with every name)
+SELECT nameless.id::uuid
+  FROM (SELECT o.id::text AS id FROM orders o WHERE o.is_open AND o.queued_at IS NOT NULL
+        EXCEPT
+        SELECT n.id
+          FROM procrastinate_jobs, jsonb_array_elements_text(args -> 'order_ids') AS n(id)
+         WHERE task_name = 'execute_orders' AND status IN ('todo', 'doing')) AS nameless
+ ORDER BY nameless.id
  LIMIT 1000
 
 -- fetch_job: the next job for this worker, if there is one, and whether another one is due (for procrastinate's own placeholders)
