@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,9 @@ from bench.idle import allow_open_files
 from bench.posting import Orders, closed_loop
 from bench.site import engine, servers
 
+NAMES: Final = ("api", "worker")
 WARM_UP: Final = 2.0  # seconds
+COMMAND: Final = re.compile(r"[^\s>]*py-spy record [^<]*?(--rate \d+)[^<]*")
 WRITE_UP: Final = Stop(signal.SIGINT, 30)
 
 
@@ -45,12 +48,14 @@ def main(secs: float, native: bool, kind: str, out: Path) -> None:
         uvloop.run(closed_loop(site.port, CONNECTIONS, Orders(), seconds=WARM_UP))
         recorders = [
             _record(program, pid, out / f"{name}.{suffix}", kind, secs, native=native)
-            for name, pid in zip(("api", "worker"), site.pids, strict=True)
+            for name, pid in zip(NAMES, site.pids, strict=True)
         ]
         time.sleep(1)  # until they look
         tally = uvloop.run(closed_loop(site.port, CONNECTIONS, Orders(), seconds=secs))
         for recorder in recorders:
             _until_written(recorder)
+        for name in NAMES:
+            _untie(out / f"{name}.{suffix}")
         ledger.until_settled(urls[0])
     click.echo(f"{tally.per_second:,.0f} orders/s while recorded; {out}/api.{suffix}, {out}/worker.{suffix}")
 
@@ -70,6 +75,11 @@ def _until_written(recorder: subprocess.Popen[bytes]) -> None:
         stop(recorder, WRITE_UP)
     if recorder.returncode:
         raise click.ClickException(f"py-spy ended with {recorder.returncode}; what it said stands above")
+
+
+def _untie(graph: Path) -> None:
+    """Of the command that made it, what is the same on every machine."""
+    graph.write_text(COMMAND.sub(r"py-spy record \1", graph.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
