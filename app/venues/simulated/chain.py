@@ -83,9 +83,7 @@ class Chain(Laned):
         self._seen: Exchange | None = None  # that version of it at the time of the last reading
         self._seen_version = NOTHING_HELD
         self._connection: Connection | None = None  # over which all of this came
-        self._landed: Mapping[
-            str, Known
-        ] = {}  # what this process has landed just now, and may be asked about next
+        self._landed: Mapping[str, Known] = {}  # what this process has landed last: it is asked about next
         self._lane = GroupCommit[Operation, Any](
             "simulated chain", conninfo, self._serve, in_transaction=False
         )
