@@ -38,10 +38,11 @@ function entry(order, step, {took, from, share, isUnderWay}) {
     bar.style.width = `${Math.max(share, LEAST) * 100}%`;
     return el('li', {class: 'step', data: {status: step.status}, 'aria-current': isUnderWay && 'step'},
         glyph(step.status),
-        el('span', {class: 'step-name'}, STATUSES[step.status].label),
+        el('span', {class: 'step-head'},
+            el('span', {class: 'step-name'}, STATUSES[step.status].label),
+            el('time', {class: 'step-time', datetime: step.ts, title: exactTime(step.ts)}, clockTime(step.ts))),
         el('span', {class: 'step-took'}, took),
         el('span', {class: 'span', 'aria-hidden': 'true'}, bar),
-        el('time', {class: 'step-time', datetime: step.ts, title: exactTime(step.ts)}, clockTime(step.ts)),
         el('span', {class: 'step-words'}, SENTENCES[step.status](step.data, order)));
 }
 
