@@ -137,7 +137,7 @@ def _finish(connection: Connection, worker: int, ids: Ids) -> None:
 
 
 def _call(connection: Connection, function: str, items: list[dict[str, Any]]) -> None:
-    found = connection.execute(QUERIES[function], (json.dumps(items),)).fetchall()
+    found = psycopg.RawCursor(connection).execute(QUERIES[function], (json.dumps(items),)).fetchall()
     assert len(found) == len(items)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from app.storage.database import Connection, Database, unavailable
 from app.storage.group_commit import GroupCommit
 from app.storage.laned import Laned
 from app.storage.queries import QUERIES
+from app.storage.statement import Statement
 
 DEFAULT_ACCOUNT: Final = "default"
 
@@ -44,16 +45,23 @@ class _NewOrder(msgspec.Struct, frozen=True):
     queue: bool
 
 
+class _Stored(NamedTuple):
+    """What became of a new order: stored under its own id, or known already, by that request, as `order_id`."""
+
+    requested_id: UUID
+    order_id: UUID
+    known: bytes | None  # the fingerprint of the order that was there before
+
+
 _ENCODER: Final = msgspec.json.Encoder()
+_ACCEPT: Final = Statement(QUERIES["accept_orders"])
 
 
 class Intake(Laned):
     def __init__(self, conninfo: str, database: Database, enqueue: Enqueue) -> None:
         self._database = database
         self._enqueue = enqueue
-        self._lane: GroupCommit[_NewOrder, Accepted] = GroupCommit(
-            "intake", conninfo, self._write, in_transaction=False
-        )
+        self._lane: GroupCommit[_NewOrder, Accepted] = GroupCommit("intake", conninfo, self._write)
 
     async def accept(
         self,
@@ -108,14 +116,14 @@ class Intake(Laned):
     async def _write(
         self, connection: Connection, orders: Sequence[_NewOrder]
     ) -> Sequence[Accepted | Exception]:
-        cursor = await connection.execute(QUERIES["accept_orders"], (_ENCODER.encode(orders).decode(),))
-        stored = {row[0]: row for row in await cursor.fetchall()}
-        return [_answer(order, *stored[order.id]) for order in orders]
+        rows = await _ACCEPT.rows(connection, _ENCODER.encode(orders).decode(), row=_Stored._make)
+        stored = {row.requested_id: row for row in rows}
+        return [_answer(order, stored[order.id]) for order in orders]
 
 
-def _answer(order: _NewOrder, _requested: UUID, order_id: UUID, known: Any) -> Accepted | Exception:
-    if order_id == order.id:
-        return Accepted(order_id, replayed=False)
-    if bytes(known).hex() != order.fingerprint:
+def _answer(order: _NewOrder, stored: _Stored) -> Accepted | Exception:
+    if stored.known is None:
+        return Accepted(order.id, replayed=False)
+    if stored.known.hex() != order.fingerprint:
         return IdempotencyMismatch("the idempotency key was used for another request")
-    return Accepted(order_id, replayed=True)
+    return Accepted(stored.order_id, replayed=True)

@@ -9,15 +9,16 @@ from app.jobs.queries import QUERIES
 from app.storage.database import Connection
 from app.storage.group_commit import GroupCommit
 from app.storage.laned import Laned
+from app.storage.statement import Statement
 
 PACE: Final = 0.02  # seconds from one deletion to the next
+
+_FINISH: Final = Statement(QUERIES["finish_jobs"])
 
 
 class FinishedJobs(Laned):
     def __init__(self, conninfo: str) -> None:
-        self._lane = GroupCommit[int, None](
-            "finished jobs", conninfo, _delete, in_transaction=False, pace=PACE
-        )
+        self._lane = GroupCommit[int, None]("finished jobs", conninfo, _delete, pace=PACE)
 
     async def delete(self, job_id: int) -> None:
         """Raises psycopg's RaiseException when there is no such job under way, or StorageUnavailable."""
@@ -25,5 +26,5 @@ class FinishedJobs(Laned):
 
 
 async def _delete(connection: Connection, job_ids: Sequence[int]) -> Sequence[None]:
-    await connection.execute(QUERIES["finish_jobs"], (list(job_ids),))
+    await _FINISH.rows(connection, list(job_ids), row=tuple)
     return [None] * len(job_ids)

@@ -29,4 +29,4 @@ SELECT f.*, EXISTS (
   FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(worker_id)s) AS f
 
 -- finish_jobs: jobs that succeeded leave nothing behind
-SELECT procrastinate_finish_job_v1(f.id, 'succeeded', true) FROM unnest(%b::bigint[]) AS f(id)
+SELECT procrastinate_finish_job_v1(f.id, 'succeeded', true) FROM unnest($1::bigint[]) AS f(id)

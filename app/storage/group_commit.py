@@ -1,4 +1,4 @@
-"""Group commit: many callers, one transaction.
+"""Group commit: many callers, one statement, which is its own transaction.
 
 While one flush is in flight the next batch gathers; an idle lane flushes at once. So a quiet system pays
 nothing, and a busy one commits many items with one fsync.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import psycopg
 import structlog
@@ -25,23 +24,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Write = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
-TRUSTED_LOSSES: Final = 1  # connections that an item may lose and still travel with others
-MAX_LOSSES: Final = 3  # … and before its caller is told
 PACE: Final = 0.0025  # seconds between the starts of two flushes of a busy lane: fewer, larger transactions
 
 log = structlog.get_logger()
 
 
 class GroupCommit(Generic[Item, Result]):
-    """One lane: one connection, at most one transaction in flight.
+    """One lane: one connection, at most one batch in flight.
 
-    `write` gets a connection inside a transaction and the items of the batch, and answers one result per item,
-    in order; an exception as a result is raised for that item's caller alone. A batch that fails as a whole is
-    retried item by item, so that a bad item never fails its neighbours. A batch whose connection is lost goes with
-    the next one, unless it may have been committed: then each caller gets StorageUnavailable.
-
-    Where `write` is a single statement, which is its own transaction, it needs no other (`in_transaction`); `kind`
-    then keeps items apart that need different ones.
+    `write` gets a connection in autocommit mode and the items of the batch, and answers one result per item, in order;
+    an exception as a result is raised for that item's caller alone. What one call writes it writes in one statement, so
+    all of it is committed, or nothing. A batch that fails as a whole is retried item by item, so that a bad item
+    never fails its neighbours. A batch whose connection is lost may have been committed: each caller gets
+    StorageUnavailable. `kind` keeps items apart that need different statements.
     """
 
     def __init__(
@@ -54,7 +49,6 @@ class GroupCommit(Generic[Item, Result]):
         max_waiting: int = 10_000,
         deadline: float = 5.0,
         kind: Callable[[Item], Hashable] | None = None,
-        in_transaction: bool = True,
         pace: float | None = None,
     ) -> None:
         self.name = name
@@ -64,15 +58,12 @@ class GroupCommit(Generic[Item, Result]):
         self._max_waiting = max_waiting
         self._deadline = deadline
         self._kind = kind
-        self._in_transaction = in_transaction
         self._pace = PACE if pace is None else pace
         self._queue: deque[Waiting[Item, Result]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
-        self._is_committing = False
         self._next_flush = 0.0  # the loop's time, for a lane that is busy
         self._lane: asyncio.Task[None] | None = None
-        self._given_up: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         self._lane = asyncio.create_task(self._run(), name=f"lane {self.name}")
@@ -142,16 +133,11 @@ class GroupCommit(Generic[Item, Result]):
         return self._next_flush - asyncio.get_running_loop().time()
 
     def _take(self) -> list[Waiting[Item, Result]]:
-        """The next batch, of one kind; callers that gave up while waiting are left out.
-
-        An item that was there when several connections were lost travels alone: it may be what ends them.
-        """
+        """The next batch, of one kind; callers that gave up while waiting are left out."""
         batch: list[Waiting[Item, Result]] = []
         others: list[Waiting[Item, Result]] = []
         kind: Hashable = None
         while self._queue and len(batch) < self._max_batch:
-            if self._queue[0].losses > TRUSTED_LOSSES and batch:
-                break
             waiting = self._queue.popleft()
             if waiting.future.done():
                 continue
@@ -161,8 +147,6 @@ class GroupCommit(Generic[Item, Result]):
                 continue
             kind = own_kind
             batch.append(waiting)
-            if waiting.losses > TRUSTED_LOSSES:
-                break
         self._queue.extendleft(reversed(others))
         return batch
 
@@ -172,54 +156,29 @@ class GroupCommit(Generic[Item, Result]):
             results = await self._commit([waiting.item for waiting in batch])
         except Exception as error:  # noqa: BLE001  # whatever it is, one item may have caused it
             return await self._recover(batch, error)
+        if len(results) != len(batch):  # it is committed, but nobody can tell whose result is which
+            results = [RuntimeError(f"{len(results)} results for {len(batch)} items")] * len(batch)
         for waiting, result in zip(batch, results, strict=True):
             waiting.settle(result)
         return ()
 
     async def _commit(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
-        """One transaction, within the deadline; later it may still commit, but nobody waits for it any more."""
-        transaction = asyncio.create_task(self._transact(self._line.connection, items))
+        """Within the deadline; later it may still be committed, but nobody waits for it any more."""
         try:
-            await asyncio.wait({transaction}, timeout=self._deadline)
-        finally:
-            if not transaction.done():
-                self._give_up(transaction)
-        if not transaction.done():
-            raise TimeoutError(f"no answer within {self._deadline:g} s")
-        return transaction.result()
-
-    async def _transact(self, connection: Connection, items: Sequence[Item]) -> Sequence[Result | Exception]:
-        self._is_committing = not self._in_transaction
-        async with connection.transaction() if self._in_transaction else nullcontext():
-            results = await self._write(connection, items)
-            if len(results) != len(items):
-                raise RuntimeError(f"{len(results)} results for {len(items)} items")
-            self._is_committing = True
-            return results
-
-    def _give_up(self, transaction: asyncio.Task[Any]) -> None:
-        """Lets the transaction end by itself, with its connection: with a silent server psycopg takes seconds."""
-        connection = self._line.hand_over()
-        self._given_up.add(transaction)
-
-        def close(transaction: asyncio.Task[Any]) -> None:
-            self._given_up.discard(transaction)
-            connection.pgconn.finish()
-            if not transaction.cancelled():
-                transaction.exception()  # looked at, so that asyncio does not complain
-
-        transaction.add_done_callback(close)
-        transaction.cancel()
+            async with asyncio.timeout(self._deadline):
+                return await self._write(self._line.connection, items)
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {self._deadline:g} s") from None
 
     async def _recover(
         self, batch: Sequence[Waiting[Item, Result]], error: Exception
     ) -> Sequence[Waiting[Item, Result]]:
-        """After a failed flush: try again, tell the callers, or find the item that spoilt the batch."""
+        """After a failed flush: tell the callers, or find the item that spoilt the batch; what is left was not tried."""
         if self._line.is_lost() or isinstance(error, (TimeoutError, OSError, *REFUSALS)):
             log.warning("lane.lost", lane=self.name, items=len(batch), error=str(error))
             await self._line.close()
-            return self._lose(batch, error)
-        if len(batch) == 1:
+            fail(batch, lost(error))
+        elif len(batch) == 1:
             # The server is alive and refuses: an operational error (disk full, deadlock) may pass, others will not.
             fail(batch, lost(error) if isinstance(error, psycopg.OperationalError) else error)
         else:
@@ -230,19 +189,6 @@ class GroupCommit(Generic[Item, Result]):
                 if self._line.is_lost():
                     return batch[i + 1 :]
         return ()
-
-    def _lose(
-        self, batch: Sequence[Waiting[Item, Result]], error: Exception
-    ) -> Sequence[Waiting[Item, Result]]:
-        """Which of a lost batch can be tried again: all, when it was lost before its commit was sent."""
-        if self._is_committing or isinstance(error, TimeoutError):
-            fail(batch, lost(error))
-            return ()
-        for waiting in batch:
-            waiting.losses += 1
-        again = [waiting for waiting in batch if waiting.losses <= MAX_LOSSES]
-        fail([waiting for waiting in batch if waiting.losses > MAX_LOSSES], lost(error))
-        return again
 
     def _refuse_all(self, why: str) -> None:
         refused = list(self._queue)

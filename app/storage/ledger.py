@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
-from psycopg.rows import namedtuple_row
 
 from app.errors import LostClaim
 from app.orders.lifecycle import Status
@@ -18,9 +17,12 @@ from app.orders.tokens import token_named
 from app.storage.database import Connection
 from app.storage.group_commit import GroupCommit
 from app.storage.laned import Laned
+from app.storage.ledger_rows import ClaimRow, MoveRow
 from app.storage.moves import Move, events_of, is_next, joined
 from app.storage.queries import QUERIES
+from app.storage.statement import Statement
 
+Row = TypeVar("Row")
 Item: TypeAlias = "Claim | Move | Release"
 
 
@@ -59,9 +61,7 @@ _Placed: TypeAlias = "tuple[int, Item]"  # with its place in the batch
 
 class Ledger(Laned):
     def __init__(self, conninfo: str) -> None:
-        self._lane: GroupCommit[Item, Any] = GroupCommit(
-            "ledger", conninfo, self._write, kind=type, in_transaction=False
-        )
+        self._lane: GroupCommit[Item, Any] = GroupCommit("ledger", conninfo, self._write, kind=type)
 
     async def claim(self, order_id: UUID, worker: int, max_deaths: int) -> Claimed | Suspect | None:
         """The order, if this worker won it; None when there is nothing to do. Raises StorageUnavailable."""
@@ -101,22 +101,25 @@ class Ledger(Laned):
     ) -> Mapping[UUID, Iterable[Any]]:
         """What became of each order: an answer for each item that was joined; items are of one kind."""
         if isinstance(items[0], Claim):
-            rows = await _call(connection, "claim_orders", items)
-            return {row.order_id: [_claimed(row) if row.claimed else Suspect(row.deaths)] for row in rows}
+            claims = await _call(_CLAIM, connection, items, ClaimRow._make)
+            return {row.order_id: [_claimed(row) if row.claimed else Suspect(row.deaths)] for row in claims}
         if isinstance(items[0], Move):
             moves = {move.id: move for move in items if isinstance(move, Move)}
-            rows = await _call(connection, "move_orders", items)
-            return {row.order_id: events_of(moves[row.order_id], row) for row in rows}
-        return {row[0]: [None] for row in await _call(connection, "release_orders", items)}
+            made = await _call(_MOVE, connection, items, MoveRow._make)
+            return {row.order_id: events_of(moves[row.order_id], row) for row in made}
+        return {order_id: [None] for (order_id,) in await _call(_RELEASE, connection, items, tuple)}
 
 
 _ENCODER: Final = msgspec.json.Encoder()
+_CLAIM: Final = Statement(QUERIES["claim_orders"])
+_MOVE: Final = Statement(QUERIES["move_orders"])
+_RELEASE: Final = Statement(QUERIES["release_orders"])
 
 
-async def _call(connection: Connection, function: str, items: Sequence[Item]) -> list[Any]:
-    async with connection.cursor(row_factory=namedtuple_row) as cursor:
-        await cursor.execute(QUERIES[function], (_ENCODER.encode(items).decode(),))
-        return await cursor.fetchall()
+async def _call(
+    statement: Statement, connection: Connection, items: Sequence[Item], row: Callable[[Sequence[Any]], Row]
+) -> list[Row]:
+    return await statement.rows(connection, _ENCODER.encode(items).decode(), row=row)
 
 
 def _round_of(items: Iterable[_Placed]) -> tuple[dict[UUID, list[_Placed]], list[_Placed]]:
@@ -153,7 +156,7 @@ def _refused(item: Claim | Move | Release) -> LostClaim | None:
     )
 
 
-def _claimed(row: Any) -> Claimed:
+def _claimed(row: ClaimRow) -> Claimed:
     status = Status(row.status)
     swap = Swap(token_named(row.token_in), token_named(row.token_out), int(row.amount_in))
     quote = unresolved = None

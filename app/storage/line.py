@@ -44,15 +44,11 @@ class Line:
     def give_up_soon(self) -> None:
         self._is_ending = True
 
-    def hand_over(self) -> Connection:
-        """The connection, for somebody else to end."""
-        connection, self._connection = self.connection, None
-        return connection
-
     async def close(self) -> None:
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             with suppress(psycopg.Error, OSError, TimeoutError):
-                await asyncio.wait_for(self.hand_over().close(), CLOSE_SECONDS)
+                await asyncio.wait_for(connection.close(), CLOSE_SECONDS)
 
     async def _connect(self) -> bool:
         """Those who wait longer than the grace are refused meanwhile."""

@@ -12,6 +12,7 @@ import msgspec
 from app.orders.failures import Failure
 from app.orders.lifecycle import Status, is_allowed
 from app.orders.model import OrderEvent, SignedTransaction
+from app.storage.ledger_rows import MoveRow
 
 PASSING: Final = {Status.BUILDING}  # reached by changing the order's row alone
 
@@ -61,7 +62,7 @@ def joined(moves: Sequence[Move]) -> Move:
     return Move(**known | {"source": moves[0].source, "via": moves[0].target, "via_data": moves[0].data})
 
 
-def events_of(move: Move, row: Any) -> list[OrderEvent]:
+def events_of(move: Move, row: MoveRow) -> list[OrderEvent]:
     """The events of a move that was made: one for each status that it reached."""
     data = move.data if row.next_attempt_at is None else {**move.data, "nextAttemptAt": row.next_attempt_at}
     reached = [(move.target, data)]

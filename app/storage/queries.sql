@@ -1,14 +1,14 @@
 -- accept_orders: store orders with their first event; a taken idempotency key answers the order it belongs to
-SELECT requested_id, order_id, fingerprint FROM accept_orders(%t::json)
+SELECT requested_id, order_id, fingerprint FROM accept_orders($1::json)
 
 -- claim_orders: one winner per order, each claim raises the fence
-SELECT * FROM claim_orders(%t::json)
+SELECT * FROM claim_orders($1::json)
 
 -- move_orders: from the expected status and under the expected fence, along the lifecycle, or no row
-SELECT * FROM move_orders(%t::json)
+SELECT * FROM move_orders($1::json)
 
 -- release_orders: hand back what this worker holds
-SELECT * FROM release_orders(%t::json)
+SELECT * FROM release_orders($1::json)
 
 -- queue_order: the second of the two steps; exactly one caller gets the row
 UPDATE orders SET queued_at = now()

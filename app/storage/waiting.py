@@ -13,14 +13,13 @@ Result = TypeVar("Result")
 
 
 class Waiting(Generic[Item, Result]):
-    """An item on its way, its caller, and how many connections were lost with it."""
+    """An item on its way, and its caller."""
 
-    __slots__ = ("future", "item", "losses")
+    __slots__ = ("future", "item")
 
     def __init__(self, item: Item, future: asyncio.Future[Result]) -> None:
         self.item = item
         self.future = future
-        self.losses = 0
 
     def settle(self, result: Result | Exception) -> None:
         settle(self.future, result)

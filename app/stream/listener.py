@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeAlias
 from uuid import UUID
@@ -13,7 +14,7 @@ import structlog
 
 from app.orders.lifecycle import Status
 from app.orders.model import OrderEvent
-from app.storage.database import answering_within, connect
+from app.storage.database import Connection, answering_within, connect
 from app.stream.supervision import Backoff, keep_running, stop
 
 CHANNEL: Final = "order_events"
@@ -75,6 +76,9 @@ class Listener:
     async def _listen(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await connect(self._conninfo)
+        connection.add_notify_handler(
+            lambda told: self._take(told.payload)
+        )  # what comes along with an answer
         try:
             with answering_within(connection, PROBE_SECONDS):
                 await connection.execute(f"LISTEN {CHANNEL}")
@@ -82,14 +86,35 @@ class Listener:
             self.is_listening = True
             self._on_connected()
             while True:
-                async for notice in connection.notifies(timeout=PROBE_EVERY):
-                    self._take(notice.payload)
+                await self._hear(connection)
                 # A half-open connection stays silent for ever; only a question shows it.
                 with answering_within(connection, PROBE_SECONDS):
                     await connection.execute("SELECT 1")
         finally:
             self.is_listening = False
             await connection.close()
+
+    async def _hear(self, connection: Connection) -> None:
+        """Passes on what comes, without what a driver does for each notification; ends when a sign of life is due."""
+        loop, pgconn, socket = asyncio.get_running_loop(), connection.pgconn, connection.fileno()
+        lost: asyncio.Future[None] = loop.create_future()
+
+        def read() -> None:
+            try:
+                pgconn.consume_input()
+                while (told := pgconn.notifies()) is not None:
+                    self._take(told.extra.decode())
+            except Exception as error:  # noqa: BLE001  # whatever it is, the owner of the task hears of it
+                if not lost.done():
+                    lost.set_exception(error)
+
+        loop.add_reader(socket, read)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_EVERY):
+                    await lost
+        finally:
+            loop.remove_reader(socket)
 
     def _take(self, payload: str) -> None:
         try:

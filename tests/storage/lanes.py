@@ -7,8 +7,11 @@ from collections.abc import Callable, Hashable, Sequence
 
 from app.storage.database import Connection, connect, conninfo
 from app.storage.group_commit import GroupCommit
+from app.storage.statement import Statement
 
 DEADLINE = 15.0
+
+_WRITE = Statement("INSERT INTO written SELECT unnest($1::text[])")
 Step = Callable[[Connection, Sequence[str]], None]
 
 
@@ -26,11 +29,11 @@ class Writing:
         self.batches.append(list(values))
         await self.is_open.wait()
         self.before(values)
-        await connection.execute("INSERT INTO written SELECT unnest(%s::text[])", (list(values),))
+        await _WRITE.rows(connection, list(values), row=tuple)
         return [self.answer(value) for value in values]
 
     def hold(self) -> None:
-        """The next batch waits inside its transaction."""
+        """The next batch waits before it is sent."""
         self.is_open.clear()
 
     def let_go(self) -> None:
@@ -57,7 +60,6 @@ class Lane:
         max_waiting: int = 10_000,
         deadline: float = 10,
         kind: Callable[[str], Hashable] | None = None,
-        in_transaction: bool = True,
     ) -> GroupCommit[str, str]:
         commits = GroupCommit[str, str](
             "test",
@@ -67,7 +69,6 @@ class Lane:
             max_waiting=max_waiting,
             deadline=deadline,
             kind=kind,
-            in_transaction=in_transaction,
         )
         commits._line._deadline = DEADLINE  # to connect may take longer, on a busy machine
         return commits

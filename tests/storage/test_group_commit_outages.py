@@ -45,19 +45,6 @@ async def heals(lane: group_commit.GroupCommit[str, str], value: str) -> None:
                 return
 
 
-async def test_what_was_lost_before_its_commit_goes_with_the_next_connection(lane: Lane) -> None:
-    lane.writing.hold()
-    async with lane.open() as commits:
-        lost = await submitted(commits, "a", "b")
-        await lane.writing.has_begun(1)
-        waiting = await submitted(commits, "c")
-        await lane.kill()
-        lane.writing.let_go()
-
-        assert await results_of([*lost, *waiting]) == ["A", "B", "C"]
-    assert await lane.written() == ["a", "b", "c"]
-
-
 async def test_what_may_have_been_committed_is_not_tried_again(lane: Lane) -> None:
     await lane.execute(
         "CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql AS"
@@ -78,23 +65,24 @@ async def test_what_may_have_been_committed_is_not_tried_again(lane: Lane) -> No
     assert await lane.written() == ["c"]
 
 
-async def test_without_a_transaction_of_the_lane_a_lost_batch_may_always_have_been_committed(
-    lane: Lane,
-) -> None:
+async def test_what_waits_while_a_connection_is_lost_goes_with_the_next_one(lane: Lane) -> None:
     lane.writing.hold()
-    async with lane.open(in_transaction=False) as commits:
+    async with lane.open() as commits:
         lost = await submitted(commits, "a", "b")
         await lane.writing.has_begun(1)
+        waiting = await submitted(commits, "c")
         await lane.kill()
         lane.writing.let_go()
-        results = await results_of(lost)
-        await heals(commits, "c")
+        results = await results_of([*lost, *waiting])
 
-    assert [type(result) for result in results] == [StorageUnavailable] * 2
+    assert [type(result) for result in results[:2]] == [
+        StorageUnavailable
+    ] * 2  # they may have been committed
+    assert results[2] == "C"
     assert await lane.written() == ["c"]
 
 
-async def test_an_item_that_ends_every_connection_fails_alone(lane: Lane) -> None:
+async def test_an_item_that_ends_its_connection_fails_its_batch_and_no_other(lane: Lane) -> None:
     await lane.execute(
         "CREATE FUNCTION end_session_now() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END$$"
@@ -104,11 +92,16 @@ async def test_an_item_that_ends_every_connection_fails_alone(lane: Lane) -> Non
         " EXECUTE FUNCTION end_session_now()"
     )
     async with lane.open() as commits:
-        results = await results_of(await submitted(commits, "a", "killer", "b"))
+        lane.writing.hold()
+        tasks = await submitted(commits, "a", "killer", "b")
+        await lane.writing.has_begun(1)
+        tasks += await submitted(commits, "c")
+        lane.writing.let_go()
+        results = await results_of(tasks)
 
-    assert [results[0], results[2]] == ["A", "B"]
-    assert isinstance(results[1], StorageUnavailable)
-    assert await lane.written() == ["a", "b"]
+    assert [type(result) for result in results[:3]] == [StorageUnavailable] * 3
+    assert results[3] == "C"
+    assert await lane.written() == ["c"]
 
 
 async def test_a_connection_that_died_while_idle_is_replaced(lane: Lane) -> None:

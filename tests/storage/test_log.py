@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
 
 from app.orders.lifecycle import Status
@@ -40,7 +41,8 @@ async def own_books(database_url: str) -> AsyncIterator[Books]:
 
 
 async def call(connection: Connection, function: str, items: Sequence[Any]) -> list[Any]:
-    cursor = await connection.execute(QUERIES[function], (msgspec.json.encode(items).decode(),))
+    cursor = psycopg.AsyncRawCursor(connection)
+    await cursor.execute(QUERIES[function], (msgspec.json.encode(items).decode(),))
     return await cursor.fetchall()
 
 

@@ -238,7 +238,7 @@ class History:
         is_new = Status.PENDING in moves.values()
         items = [self._new(id_) if is_new else self._move(id_, target) for id_, target in moves.items()]
         query = QUERIES["accept_orders" if is_new else "move_orders"]
-        await connection.execute(query, (msgspec.json.encode(items).decode(),))
+        await psycopg.AsyncRawCursor(connection).execute(query, (msgspec.json.encode(items).decode(),))
 
     def _new(self, order_id: UUID) -> dict[str, Any]:
         return {

@@ -84,9 +84,7 @@ class Chain(Laned):
         self._seen_version = NOTHING_HELD
         self._connection: Connection | None = None  # over which all of this came
         self._landed: Mapping[str, Known] = {}  # what this process has landed last: it is asked about next
-        self._lane = GroupCommit[Operation, Any](
-            "simulated chain", conninfo, self._serve, in_transaction=False
-        )
+        self._lane = GroupCommit[Operation, Any]("simulated chain", conninfo, self._serve)
 
     async def submit(self, transaction: SignedTransaction) -> None:
         """Hand in a transaction; one that was seen before stays as it is.

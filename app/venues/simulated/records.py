@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from app.storage.database import Connection
+from app.storage.statement import Statement
 from app.venues.simulated.exchange import Exchange
 from app.venues.simulated.landing import Due, Landing
 from app.venues.simulated.listings import LISTINGS
@@ -19,9 +20,9 @@ from app.venues.simulated.transaction import RouteLeg, SwapMessage
 MOST_AT_ONCE: Final = 256  # transactions that one landing executes
 NOTHING_HELD: Final = -1
 
-_SERVE: Final = "SELECT * FROM simulated_chain.serve(%s::json, %s::text[], %s, %s, %s, %s, %s, %s)"
-_TAKE_DUE: Final = "SELECT simulated_chain.take_due(%s, %s, %s, true)::text"
-_LAND: Final = "SELECT simulated_chain.land(%s, %s, %s, %s::json, %s::json, %s::json)"
+_SERVE: Final = Statement("SELECT * FROM simulated_chain.serve($1, $2, $3, $4, $5, $6, $7, $8)")
+_TAKE_DUE: Final = Statement("SELECT simulated_chain.take_due($1, $2, $3, true)::text")
+_LAND: Final = Statement("SELECT simulated_chain.land($1, $2, $3, $4, $5, $6)")
 
 _ENCODER: Final = msgspec.json.Encoder()
 Decoded = TypeVar("Decoded")
@@ -125,9 +126,9 @@ class Records:
         terms = (self._delay_ms, self._slot_ms, self._seed, held, MOST_AT_ONCE, question.wants_pools)
         sent = [self._sent(signature, message) for signature, message in question.sent.items()]
         parameters = (_ENCODER.encode(sent).decode(), list(question.asked), *terms)
-        row = await (await connection.execute(_SERVE, parameters)).fetchone()
-        assert row is not None
-        now_ms, is_stopped, is_due, known, pools, taken = row
+        ((now_ms, is_stopped, is_due, known, pools, taken),) = await _SERVE.rows(
+            connection, *parameters, row=tuple
+        )
         return Served(
             now_ms,
             is_stopped,
@@ -140,9 +141,8 @@ class Records:
 
     async def take_due(self, connection: Connection, held: int) -> Taken | None:
         """What is due of the slots that are over; None while somebody else is at it."""
-        row = await (await connection.execute(_TAKE_DUE, (self._seed, held, MOST_AT_ONCE))).fetchone()
-        assert row is not None
-        return _decoded(row[0], Taken)
+        ((taken,),) = await _TAKE_DUE.rows(connection, self._seed, held, MOST_AT_ONCE, row=tuple)
+        return _decoded(taken, Taken)
 
     async def land(
         self, connection: Connection, version: int, exchange: Exchange, landings: Mapping[str, Landing]
@@ -152,10 +152,8 @@ class Records:
         landed = [Landed(signature, *landing) for signature, landing in landings.items()]
         written = [_ENCODER.encode(part).decode() for part in (exchange.opening, pools, landed)]
         parameters = (self._seed, version, exchange.slot, *written)
-        row = await (await connection.execute(_LAND, parameters)).fetchone()
-        assert row is not None
-        is_written: bool = row[0]
-        return is_written
+        ((is_written,),) = await _LAND.rows(connection, *parameters, row=tuple)
+        return bool(is_written)
 
     def exchange(self, row: MarketRow) -> Exchange:
         """The market as the row has it, with all the pools that are listed."""

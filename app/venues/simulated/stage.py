@@ -13,12 +13,13 @@ from app.orders.scenarios import Scenario
 from app.storage.database import Connection
 from app.storage.group_commit import GroupCommit
 from app.storage.laned import Laned
+from app.storage.statement import Statement
 from app.venues.port import TxState, TxStatus
 from app.venues.simulated.chain import ChainUnreachable
 from app.venues.simulated.script import Script
 
-_PLAY: Final = "SELECT simulated_chain.play(%s::json, %s, %s)"
-_FATE: Final = "SELECT * FROM simulated_chain.fate(%s)"
+_PLAY: Final = Statement("SELECT simulated_chain.play($1, $2, $3)")
+_FATE: Final = Statement("SELECT * FROM simulated_chain.fate($1)")
 
 _Asked: TypeAlias = Script | str  # to be played, or the signature of one that may have been
 
@@ -29,9 +30,7 @@ class Stage(Laned):
     def __init__(self, conninfo: str, *, seed: int, execution_delay_ms: int) -> None:
         self.seed = str(seed)
         self._delay_ms = execution_delay_ms
-        self._lane = GroupCommit[_Asked, Any](
-            "scenarios", conninfo, self._serve, max_batch=1, in_transaction=False
-        )
+        self._lane = GroupCommit[_Asked, Any]("scenarios", conninfo, self._serve, max_batch=1)
 
     async def play(self, script: Script) -> None:
         """Lets it land as its scenario says; one that was handed in before stays as it is.
@@ -69,10 +68,8 @@ class Stage(Laned):
 
     async def _answer(self, connection: Connection, asked: _Asked) -> Any:
         if isinstance(asked, str):
-            return await (await connection.execute(_FATE, (asked,))).fetchone()
+            return next(iter(await _FATE.rows(connection, asked, row=tuple)), None)
         in_last_block = asked.act.scenario is Scenario.LANDED_LATE
         row = msgspec.json.encode(asked.row()).decode()
-        cursor = await connection.execute(_PLAY, (row, self._delay_ms, in_last_block))
-        answer = await cursor.fetchone()
-        assert answer is not None
-        return answer[0]
+        ((answer,),) = await _PLAY.rows(connection, row, self._delay_ms, in_last_block, row=tuple)
+        return answer
