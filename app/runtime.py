@@ -44,10 +44,14 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         reader = OrderReader(database, sessions)
         redis = await stack.enter_async_context(open_redis(settings))
         log = await stack.enter_async_context(LogFeed(LogReader(database)))
-        venues = await stack.enter_async_context(open_simulated_venues(settings, conninfo(url, "quotes")))
+        venues = await stack.enter_async_context(
+            open_simulated_venues(settings, conninfo(url, "quotes", plans_once=True))
+        )
         yield ApiParts(
             settings=settings,
-            intake=await stack.enter_async_context(Intake(conninfo(url, "intake"), database, enqueue)),
+            intake=await stack.enter_async_context(
+                Intake(conninfo(url, "intake", plans_once=True), database, enqueue)
+            ),
             reader=reader,
             hub=await stack.enter_async_context(Hub(conninfo(url, "hub"), reader, on_moved=log.look)),
             redis=redis,
@@ -74,11 +78,13 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     url = require(settings.database_url, "DATABASE_URL")
     async with AsyncExitStack() as stack:
         # Jobs are hints: one that a crash of the server brings back, or loses, is looked at again by the sweep.
-        database = await stack.enter_async_context(Database(conninfo(url, "worker", is_durable=False)))
-        ledger = await stack.enter_async_context(Ledger(conninfo(url, "ledger")))
+        database = await stack.enter_async_context(
+            Database(conninfo(url, "worker", is_durable=False, plans_once=True))
+        )
+        ledger = await stack.enter_async_context(Ledger(conninfo(url, "ledger", plans_once=True)))
         # What the simulated chain has received may be lost in a crash of the server: the same bytes are sent again then.
         # What it has landed is not.
-        chain = conninfo(url, "venues", is_durable=False)
+        chain = conninfo(url, "venues", is_durable=False, plans_once=True)
         venues = await stack.enter_async_context(open_simulated_venues(settings, chain))
         redis = await stack.enter_async_context(open_redis(settings))
         active_orders = await stack.enter_async_context(ActiveOrders(redis)) if redis else None
@@ -109,7 +115,7 @@ async def requeue_order(settings: Settings, order_id: UUID) -> Accepted:
     async with (
         Database(conninfo(url, "requeue")) as database,
         open_sessions(url) as sessions,
-        Intake(conninfo(url, "intake"), database, enqueue) as intake,
+        Intake(conninfo(url, "intake", plans_once=True), database, enqueue) as intake,
     ):
         return await requeue(order_id, OrderReader(database, sessions), intake)
 

@@ -42,12 +42,18 @@ SERVER: Final = (
 )
 
 
-def conninfo(url: str, application_name: str, *, is_durable: bool = True) -> str:
+def conninfo(url: str, application_name: str, *, is_durable: bool = True, plans_once: bool = False) -> str:
     """The connection string for a database URL, with deadlines on both ends.
 
-    What is not durable may be lost in a crash of the server, but never without all that was committed after it.
+    What is not durable may be lost in a crash of the server, but never without all that was committed after it. Where
+    the same few statements are sent over and over, each is planned once: the server would plan those with arrays anew
+    every time, which takes it as long as what they do.
     """
-    options = SERVER if is_durable else f"{SERVER} -c synchronous_commit=off"
+    options = SERVER
+    if not is_durable:
+        options += " -c synchronous_commit=off"
+    if plans_once:
+        options += " -c plan_cache_mode=force_generic_plan"
     return make_conninfo(url, application_name=f"order-engine {application_name}", options=options, **NETWORK)
 
 
