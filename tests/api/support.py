@@ -72,7 +72,8 @@ async def running_api(settings: Settings, open_parts: OpenParts = open_api) -> A
         with suppress(asyncio.CancelledError):
             await serving
 
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address[1]}", timeout=DEADLINE) as http:
+    url = f"http://127.0.0.1:{address[1]}"
+    async with httpx.AsyncClient(base_url=url, timeout=DEADLINE, trust_env=False, verify=False) as http:
         waiting = asyncio.create_task(started.wait())
         await asyncio.wait({waiting, serving}, timeout=DEADLINE, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

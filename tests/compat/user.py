@@ -158,7 +158,7 @@ def until_ready(url: str, *programs: Program, within: float = 80.0) -> None:
         for program in programs:
             assert program.process.poll() is None, f"{program.name} has ended:\n{program.output}"
         with suppress(httpx.TransportError):
-            return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success
+            return httpx.get(f"{url}/readyz", timeout=5, trust_env=False, verify=False).is_success
         return False
 
     eventually(is_ready, within=within)

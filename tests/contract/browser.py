@@ -121,6 +121,6 @@ async def _address(profile: Path) -> str:
     port_file = profile / "DevToolsActivePort"
     await until(lambda: port_file.exists() and len(port_file.read_text().splitlines()) > 1, within=SECONDS)
     port = port_file.read_text().splitlines()[0]
-    async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=SECONDS) as http:
         targets: list[Json] = (await http.get(f"http://127.0.0.1:{port}/json")).json()
     return next(str(target["webSocketDebuggerUrl"]) for target in targets if target["type"] == "page")

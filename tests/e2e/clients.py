@@ -31,9 +31,8 @@ def an_order(**fields: Any) -> Json:
 @asynccontextmanager
 async def client_of(url: str, *, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     """A client that calls from this address: the engine counts the orders of each by itself."""
-    transport = httpx.AsyncHTTPTransport(
-        local_address=address, limits=httpx.Limits(max_connections=50, max_keepalive_connections=50)
-    )
+    limits = httpx.Limits(max_connections=50, max_keepalive_connections=50)
+    transport = httpx.AsyncHTTPTransport(local_address=address, limits=limits, verify=False)
     async with httpx.AsyncClient(
         base_url=url, transport=transport, timeout=SECONDS, trust_env=False
     ) as client:

@@ -76,7 +76,7 @@ def test_a_port_that_a_stranger_serves_is_not_shared(site: Site) -> None:
     second = site.start("api", "--processes", "2", PORT=port)
     assert second.ended(within=30) == 1
     assert f"PORT: {port} is in use by another program" in second.output
-    assert httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False).is_success
+    assert httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, verify=False).is_success
 
 
 def _end(program: Program) -> None:

@@ -42,7 +42,12 @@ class Clients:
 
     async def __aenter__(self) -> Self:
         self._http = await self._stack.enter_async_context(
-            httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False, limits=httpx.Limits(max_connections=200))
+            httpx.AsyncClient(
+                timeout=CALL_SECONDS,
+                trust_env=False,
+                verify=False,
+                limits=httpx.Limits(max_connections=200),
+            )
         )
         return self
 

@@ -40,7 +40,7 @@ SAID_OF_CLIENTS: Final = "WARNING uvicorn.error:"  # "Invalid HTTP request recei
 @pytest.fixture
 def api(site: Site) -> Api:
     api = site.start_api(API_MAX_ORDERS_PER_MIN="0")
-    eventually(lambda: httpx.get(f"{api.url}/readyz", timeout=30, trust_env=False).is_success)
+    eventually(lambda: httpx.get(f"{api.url}/readyz", timeout=30, trust_env=False, verify=False).is_success)
     return api
 
 

@@ -23,6 +23,8 @@ UNSAFE_BUT_FAST = {"fsync": "off", "full_page_writes": "off"}  # the data go wit
 MANY_ENGINES = {"max_connections": "500"}  # at once, in several test processes
 IN_MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30  # bytes
+# Of a random password: by default a client computes 4 ms for each connection.
+FEW_HASHES = "SET scram_iterations = 1"
 WRITTEN_BY_THE_APP = ("order-engine:*", "active_order:*")
 
 
@@ -39,12 +41,19 @@ def session_servers() -> Iterator[Servers]:
     with ExitStack() as stack:
         folder = stack.enter_context(servers_folder())
         if not database_url:
-            database_url = stack.enter_context(
-                EmbeddedPostgres(folder / "postgres", UNSAFE_BUT_FAST | MANY_ENGINES)
-            ).url
+            postgres = EmbeddedPostgres(folder / "postgres", UNSAFE_BUT_FAST | MANY_ENGINES)
+            database_url = stack.enter_context(postgres).url
+            _hash_the_password_quickly(database_url)
         if not redis_url:
             redis_url = stack.enter_context(EmbeddedValkey(folder / "valkey")).url
         yield Servers(database_url, redis_url)
+
+
+def _hash_the_password_quickly(server_url: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(FEW_HASHES)
+        password = sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}")
+        server.execute(password.format(urlsplit(server_url).password))
 
 
 @contextmanager
