@@ -32,11 +32,11 @@ run: $(STAMP) ## the engine, with a Postgres and a Redis of its own unless DATAB
 .PHONY: test
 test: $(STAMP) $(NODE_STAMP) ## the tests, on real servers; ARGS="tests/dev -k restart" chooses
 	@[ -w . ] || export HYPOTHESIS_STORAGE_DIRECTORY="$$(mktemp -d)"; \
-		PYTHONDONTWRITEBYTECODE=1 exec $(BIN)/python -m pytest -p no:cacheprovider -q -n $(XDIST) --dist worksteal $(ARGS)
+		exec $(BIN)/python -m pytest -p no:cacheprovider -q -n $(XDIST) --dist worksteal $(ARGS)
 
 .PHONY: faults
 faults: $(STAMP) ## break processes, servers and network for an hour, half of it a soak (SOAK_MINUTES=…), and write docs/reliability.md; SEED=… replays
-	@results="$$(mktemp -d)"; FAULTS="$${FAULTS:-full}" FAULTS_RESULTS="$$results" PYTHONDONTWRITEBYTECODE=1 \
+	@results="$$(mktemp -d)"; FAULTS="$${FAULTS:-full}" FAULTS_RESULTS="$$results" \
 		$(BIN)/python -m pytest -p no:cacheprovider -v tests/faults $(ARGS); code=$$?; \
 		$(BIN)/python -m tests.faults.reliability "$$results" $(if $(ARGS),/dev/stdout,docs/reliability.md); \
 		rm -rf "$$results"; exit $$code

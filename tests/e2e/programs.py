@@ -26,7 +26,7 @@ CALL_SECONDS: Final = 80.0
 CTRL_C: Final = b"\x03"
 
 # Nothing else of the tests' own environment reaches the engine: no setting, no proxy.
-KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
+KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 QUICK: Final = {
     "MOCK_DEX_QUOTE_DELAY_MS": "20",
     "MOCK_DEX_EXECUTION_DELAY_MS": "150",
