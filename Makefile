@@ -36,7 +36,7 @@ test: $(STAMP) $(NODE_STAMP) ## the tests, on real servers; ARGS="tests/dev -k r
 
 .PHONY: faults
 faults: $(STAMP) ## break processes, servers and network for an hour, half of it a soak (SOAK_MINUTES=…), and write docs/reliability.md; SEED=… replays
-	@results="$$(mktemp -d)"; FAULTS="$${FAULTS:-full}" FAULTS_RESULTS="$$results" \
+	@results="$$(mktemp -d)"; FAULTS="$${FAULTS:-full}" FAULTS_RESULTS="$$results" TMPDIR="$${TMPDIR:-/tmp}" \
 		$(BIN)/python -m pytest -p no:cacheprovider -v tests/faults $(ARGS); code=$$?; \
 		$(BIN)/python -m tests.faults.reliability "$$results" $(if $(ARGS),/dev/stdout,docs/reliability.md); \
 		rm -rf "$$results"; exit $$code
