@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
 import psycopg
-from sqlalchemy import BigInteger, ColumnElement, column, select, table, true
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, column, select, table, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -23,7 +24,14 @@ from app.storage.models import OrderRow
 from app.storage.queries import QUERIES
 from app.storage.sessions import SESSION_AWAY
 
+Listing: TypeAlias = Select[int, OrderRow]
+
 _LOG_ENDS: Final = table("order_log_ends", column("head", BigInteger))
+_FILTERS: Final[dict[str, ColumnElement[bool]]] = {
+    "account": OrderRow.account == bindparam("account"),
+    "wallet": OrderRow.wallet == bindparam("wallet"),
+    "before": OrderRow.id < bindparam("before"),
+}
 
 
 class OrderView(msgspec.Struct, frozen=True):
@@ -108,26 +116,17 @@ class OrderReader:
         before: UUID | None = None,
     ) -> OrderPage:
         """The newest orders first; `before` is the last order of the page above."""
-        conditions: list[ColumnElement[bool]] = [OrderRow.account == account]
-        if wallet is not None:
-            conditions.append(OrderRow.wallet == wallet)
-        if status is not None:
-            conditions += _with_status(status)
-        if before is not None:
-            conditions.append(OrderRow.id < before)
-        as_of, rows = await answer_within(READ_SECONDS, self._rows(conditions, limit + 1))
+        filters = {"account": account, "wallet": wallet, "before": before}
+        given = {name: value for name, value in filters.items() if value is not None}
+        listing = _listing(frozenset(given), status)
+        as_of, rows = await answer_within(READ_SECONDS, self._rows(listing, {**given, "most": limit + 1}))
         return OrderPage([_view_of(row) for row in rows[:limit]], len(rows) > limit, as_of)
 
-    async def _rows(self, conditions: list[ColumnElement[bool]], limit: int) -> tuple[int, list[OrderRow]]:
-        """The rows and the log's head of the same snapshot, which is that of one statement."""
-        listed = select(OrderRow).where(*conditions).order_by(OrderRow.id.desc()).limit(limit).subquery()
-        order = aliased(OrderRow, listed)
-        statement = (
-            select(_LOG_ENDS.c.head, order).outerjoin_from(_LOG_ENDS, order, true()).order_by(order.id.desc())
-        )
+    async def _rows(self, listing: Listing, parameters: dict[str, Any]) -> tuple[int, list[OrderRow]]:
+        """The rows, and the log's head of the same snapshot."""
         with unavailable(*SESSION_AWAY):
             async with self._sessions() as session:
-                rows = (await session.execute(statement)).all()
+                rows = (await session.execute(listing, parameters)).all()
         return rows[0][0], [row for _, row in rows if row is not None]
 
     async def revision(self) -> str | None:
@@ -144,6 +143,22 @@ class OrderReader:
         async with self._database.connection() as connection:
             cursor = await connection.execute(QUERIES[query], (order_id,))
             return await cursor.fetchone()
+
+
+@cache
+def _listing(filters: frozenset[str], status: Status | None) -> Listing:
+    """The newest orders that pass these filters, and the log's head of the same snapshot, which is one statement's.
+
+    Made once: putting such a statement together takes longer than executing it.
+    """
+    conditions = [_FILTERS[name] for name in sorted(filters)]
+    if status is not None:
+        conditions += _with_status(status)
+    newest = (
+        select(OrderRow).where(*conditions).order_by(OrderRow.id.desc()).limit(bindparam("most")).subquery()
+    )
+    order = aliased(OrderRow, newest)
+    return select(_LOG_ENDS.c.head, order).outerjoin_from(_LOG_ENDS, order, true()).order_by(order.id.desc())
 
 
 def _with_status(status: Status) -> list[ColumnElement[bool]]:
