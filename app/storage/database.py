@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -16,6 +15,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from app.errors import StorageUnavailable
+from app.storage.ear import is_readable
 
 Answer = TypeVar("Answer")
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
@@ -35,10 +35,12 @@ NETWORK: Final = {
     "tcp_user_timeout": 10_000,
 }
 # A paused process must not keep row locks: the server ends its transaction after 5 s (in milliseconds). A process that
-# the network lost must not keep its connections: by default the server would hold them for two hours (in seconds).
+# the network lost must not keep its connections: by default the server would hold them for two hours (in seconds). And
+# a statement that nobody waits for any more must not wait for a lock, and do then what its caller was told is uncertain.
 SERVER: Final = (
     "-c statement_timeout=15000 -c idle_in_transaction_session_timeout=5000"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    " -c client_connection_check_interval=1000"
 )
 
 
@@ -64,9 +66,7 @@ async def connect(conninfo: str) -> Connection:
 
 def has_news(connection: Connection) -> bool:
     """Whether an idle connection has something to say: nothing but that the server has ended it."""
-    poll = select.poll()  # select() knows no file beyond the 1,024th
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return is_readable(connection.fileno())
 
 
 @contextmanager

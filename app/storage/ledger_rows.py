@@ -42,4 +42,3 @@ class MoveRow(NamedTuple):
     sequence: int
     event_at: str
     next_attempt_at: str | None
-    due_at: object

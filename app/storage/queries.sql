@@ -2,10 +2,13 @@
 SELECT requested_id, order_id, fingerprint FROM accept_orders($1::json)
 
 -- claim_orders: one winner per order, each claim raises the fence
-SELECT * FROM claim_orders($1::json)
+SELECT order_id, claimed, event_at, deaths, status, sequence, fence, attempt, type, token_in, token_out, amount_in,
+       slippage_bps, wallet, scenario, venue, fee_bps, quoted_out,
+       unresolved_number, signature, raw, last_valid_height, min_out
+  FROM claim_orders($1::json)
 
 -- move_orders: from the expected status and under the expected fence, along the lifecycle, or no row
-SELECT * FROM move_orders($1::json)
+SELECT order_id, sequence, event_at, next_attempt_at FROM move_orders($1::json)
 
 -- release_orders: hand back what this worker holds
 SELECT * FROM release_orders($1::json)

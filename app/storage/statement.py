@@ -19,6 +19,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 
 from app.storage.database import Connection
+from app.storage.ear import Ear
 
 Row = TypeVar("Row")
 
@@ -30,7 +31,7 @@ class Statement:
     """SQL with the parameters $1, $2 …, each cast to its type; prepared once per connection.
 
     The connection must be in autocommit mode and serve nobody else meanwhile. Who is cancelled while it waits for the
-    answer ends the connection, for nobody could tell the next answer from this one.
+    answer ends the connection, for nobody could tell the next answer from this one; the server notices within a second.
     """
 
     def __init__(self, sql: str) -> None:
@@ -60,46 +61,60 @@ class _Exchange:
 
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self._pgconn = pgconn
-        self._socket = pgconn.socket  # asked for later, it would be an error that the connection is lost
-        self._loop = asyncio.get_running_loop()
+        self._ear = Ear(pgconn.socket, self._read)
         self._results: list[pq.abc.PGresult] = []
-        self._answered: asyncio.Future[None] = self._loop.create_future()
+        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def result(self) -> pq.abc.PGresult:
         """Raises psycopg.Error."""
-        self._loop.add_reader(self._socket, self._read)
-        if self._pgconn.flush():  # more than the socket takes at once
-            self._loop.add_writer(self._socket, self._write)
         try:
+            self._ear.open()
+            if self._pgconn.flush():  # more than the socket takes at once
+                self._ear.when_writable(self._write)
             await self._answered
-        finally:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-            if self._answered.cancelled():
-                self._pgconn.finish()
-        for result in self._results:
-            if result.status in _FAILED:
-                raise error_from_result(result)
+        except BaseException as error:
+            # Cancelled, or cut off: the next answer could be that to this statement.
+            self._ear.close()
+            self._pgconn.finish()
+            if isinstance(error, psycopg.Error) and (failure := self._failure()) is not None:
+                raise failure from error  # what the server said before it cut the connection says more
+            raise
+        if (failure := self._failure()) is not None:
+            raise failure
         return self._results[-1]
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Whether there is more to write."""
         try:
-            if not self._pgconn.flush():
-                self._loop.remove_writer(self._socket)
+            return bool(self._pgconn.flush())
         except psycopg.Error as error:
             self._end(error)
+            return False
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Whether more is to come."""
         try:
             self._pgconn.consume_input()
-            while not (self._pgconn.is_busy() or self._answered.done()):
+            while not self._pgconn.is_busy():
                 if (result := self._pgconn.get_result()) is None:
-                    self._answered.set_result(None)
-                else:
-                    self._results.append(result)
+                    self._end()
+                    return False
+                self._results.append(result)
         except psycopg.Error as error:
             self._end(error)
+            return False
+        return True
 
-    def _end(self, error: Exception) -> None:
-        if not self._answered.done():
+    def _end(self, error: psycopg.Error | None = None) -> None:
+        self._ear.close()
+        if self._answered.done():
+            return
+        if error is None:
+            self._answered.set_result(None)
+        else:
             self._answered.set_exception(error)
+
+    def _failure(self) -> psycopg.Error | None:
+        """What the server has to say against it."""
+        failed = next((result for result in self._results if result.status in _FAILED), None)
+        return None if failed is None else error_from_result(failed)

@@ -15,6 +15,7 @@ import structlog
 from app.orders.lifecycle import Status
 from app.orders.model import OrderEvent
 from app.storage.database import Connection, answering_within, connect
+from app.storage.ear import Ear
 from app.stream.supervision import Backoff, keep_running, stop
 
 CHANNEL: Final = "order_events"
@@ -96,25 +97,30 @@ class Listener:
 
     async def _hear(self, connection: Connection) -> None:
         """Passes on what comes, without what a driver does for each notification; ends when a sign of life is due."""
-        loop, pgconn, socket = asyncio.get_running_loop(), connection.pgconn, connection.fileno()
-        lost: asyncio.Future[None] = loop.create_future()
+        pgconn = connection.pgconn
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def read() -> None:
+        def read() -> bool:
             try:
                 pgconn.consume_input()
                 while (told := pgconn.notifies()) is not None:
                     self._take(told.extra.decode())
             except Exception as error:  # noqa: BLE001  # whatever it is, the owner of the task hears of it
+                ear.close()
                 if not lost.done():
                     lost.set_exception(error)
+                return False
+            return True
 
-        loop.add_reader(socket, read)
+        ear = Ear(connection.fileno(), read)
+        ear.open()
+        read()  # what came right after an answer is here already
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_EVERY):
                     await lost
         finally:
-            loop.remove_reader(socket)
+            ear.close()
 
     def _take(self, payload: str) -> None:
         try:

@@ -40,6 +40,7 @@ async def test_the_server_ends_what_a_paused_process_left_open(shared_database_u
         for setting, expected in [
             ("statement_timeout", "15s"),
             ("idle_in_transaction_session_timeout", "5s"),
+            ("client_connection_check_interval", "1s"),
         ]:
             cursor = await connection.execute("SELECT current_setting(%s)", (setting,))
             assert await cursor.fetchone() == (expected,)

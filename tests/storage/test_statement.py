@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -10,9 +14,12 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import uvloop
 
 from app.storage.database import Connection, connect
 from app.storage.statement import Statement
+
+DEADLINE = 15.0
 
 ONE = Statement("SELECT 1")
 ECHO = Statement("SELECT $1::text")
@@ -108,6 +115,62 @@ async def test_a_server_that_goes_away_meanwhile_is_an_operational_error(
     with pytest.raises(psycopg.OperationalError):
         await asleep
     assert connection.closed
+
+
+def test_a_reset_that_comes_along_with_the_last_words_is_noticed_at_once() -> None:
+    """uvloop, on which the engine runs, calls a reader once after an error of its socket, and never again."""
+
+    async def ask(port: int, to_be_cut: threading.Event) -> None:
+        connection = await connect(
+            f"host=127.0.0.1 port={port} sslmode=disable gssencmode=disable user=x dbname=x"
+        )
+        asked = asyncio.create_task(ONE.rows(connection, row=tuple))
+        await asyncio.sleep(0)
+        to_be_cut.set()
+        time.sleep(0.05)  # noqa: ASYNC251  # the loop is busy until all has come
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(psycopg.errors.AdminShutdown, match="as it pleases"):
+                await asked
+        assert connection.closed
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        to_be_cut = threading.Event()
+        server = threading.Thread(target=_say_goodbye, args=(door, to_be_cut))
+        server.start()
+        uvloop.run(ask(door.getsockname()[1], to_be_cut))
+        server.join()
+
+
+def _say_goodbye(door: socket.socket, to_be_cut: threading.Event) -> None:
+    """A server that lets one client in, and ends its session with a statement unread: that resets the connection."""
+
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + struct.pack("!I", len(body) + 4) + body
+
+    client, _ = door.accept()
+    with client:
+        client.recv(1000)
+        client.sendall(message(b"R", bytes(4)) + message(b"K", bytes(8)) + message(b"Z", b"I"))
+        to_be_cut.wait(DEADLINE)
+        client.sendall(message(b"E", b"SFATAL\0VFATAL\0C57P01\0Mas it pleases\0\0"))
+
+
+async def test_a_number_that_libpq_has_given_up_is_left_alone(
+    shared_database_url: str, connection: Connection
+) -> None:
+    """Of a socket: once it is closed, the next one that is opened gets it, before whoever waited runs."""
+    asleep = asyncio.create_task(SLEEP.rows(connection, 60, row=tuple))
+    await asyncio.sleep(0.05)
+    loop, number = asyncio.get_running_loop(), connection.fileno()
+    with psycopg.connect(
+        shared_database_url, autocommit=True
+    ) as other:  # while it waits, the loop does nothing
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
+    while not connection.closed:  # noqa: ASYNC110  # looked at before the task that waits has its turn
+        await asyncio.sleep(0)
+    assert not loop.remove_reader(number)
+    with pytest.raises(psycopg.OperationalError):
+        await asleep
 
 
 async def test_what_a_server_says_of_its_own_accord_is_no_answer(connection: Connection) -> None:
