@@ -8,6 +8,7 @@ import signal
 from app.processes.keeper import GRACE
 from tests.e2e.clients import STEPS, client_of, finished, get, place, place_many, statuses, until
 from tests.e2e.premises import Site
+from tests.e2e.programs import Program
 from tests.support.processes import alive, linux_only
 
 pytestmark = linux_only
@@ -19,6 +20,15 @@ def has_reached(site: Site, *stages: str) -> bool:
     return all(found[stage] > 0 for stage in stages)
 
 
+def stands_still(worker: Program, site: Site, *stages: str) -> bool:
+    """Stops the worker where it holds orders, and there are some at each of these stages; else it goes on."""
+    worker.send(signal.SIGSTOP)
+    if has_reached(site, *stages) and site.books.number_held() > 0:
+        return True
+    worker.send(signal.SIGCONT)
+    return False
+
+
 async def test_fifty_orders_whose_worker_is_killed_all_end_and_none_lands_twice(site: Site) -> None:
     slow = {
         "MOCK_DEX_QUOTE_DELAY_MS": "150",
@@ -28,7 +38,7 @@ async def test_fifty_orders_whose_worker_is_killed_all_end_and_none_lands_twice(
     async with client_of(site.start_api().url) as client:
         worker = site.start_worker(WORKER_CONCURRENCY="15", **slow)
         orders = await place_many(client, 50, slippageBps=300)
-        await until(lambda: has_reached(site, "confirmed", "submitted", "pending"))
+        await until(lambda: stands_still(worker, site, "confirmed", "submitted", "pending"))
         worker.send(signal.SIGKILL)
         assert worker.ended() == -signal.SIGKILL
         assert site.books.number_held() > 0
@@ -72,8 +82,7 @@ async def test_a_worker_that_was_frozen_finds_its_orders_taken_over_and_does_no_
             await place_many(client, 3, slippageBps=300)
             await asyncio.sleep(0.1)  # apart, so that they are not all at the same stage
         # Those at the venues are not signed yet: a worker that went on with them would sign a second transaction.
-        await until(lambda: has_reached(site, "routing", "pending"))
-        frozen.send(signal.SIGSTOP)
+        await until(lambda: stands_still(frozen, site, "routing", "pending"))
         assert site.books.number_held() > 0
 
         await until(lambda: site.books.rows("SELECT id FROM live_workers") == [])

@@ -70,7 +70,7 @@ async def post_one_key(trial: Trial) -> None:
 
 async def lose_answers(trial: Trial) -> None:
     """Two API processes behind a wire that withholds the reply to what commits; the killed one starts again meanwhile."""
-    kills = trial.scale.pick(4, 50)
+    kills = trial.scale.pick(2, 50)
     faults = trial.plan.faults(kills, after=(0, 0.2), targets=4)
     async with wire_to_postgres(trial.database_url) as wire, clients(trial.journal, []) as them:
         with trial.site_at(wire.through_url(trial.database_url)) as site:

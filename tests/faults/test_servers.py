@@ -38,7 +38,7 @@ HANGING_SECONDS: Final = 2.5
 
 
 async def crash_postgres(trial: Trial, postgres: EmbeddedPostgres, operator: Operator) -> None:
-    crashes, orders, seconds = trial.scale.pick((2, 200, 10), (10, 2000, 70))
+    crashes, orders, seconds = trial.scale.pick((2, 120, 10), (10, 2000, 70))
     faults = trial.plan.faults(
         crashes, after=(0.4 * seconds / crashes, 0.9 * seconds / crashes), lasts=(0.0, 4.0)
     )
@@ -61,13 +61,13 @@ async def crash_postgres(trial: Trial, postgres: EmbeddedPostgres, operator: Ope
 
 
 async def lose_redis(trial: Trial, valkey: EmbeddedValkey, operator: Operator) -> None:
-    phase, down = trial.scale.pick((3, 5), (10, 30))
+    phase, down, rate = trial.scale.pick((3, 5, 15), (10, 30, 30))
     [limited] = await trial.start_apis(1, API_MAX_ORDERS_PER_MIN=str(LIMIT))
     apis = await trial.start_apis(2)
     await trial.start_workers(1)
     seconds = 3 * phase + down
     async with clients(trial.journal, [api.url for api in apis], watch_every=5) as them:
-        load = asyncio.create_task(them.load(30 * seconds, seconds))
+        load = asyncio.create_task(them.load(rate * seconds, seconds))
         await repeat(trial, them, "with Redis", [api.url for api in apis])
         await asyncio.sleep(phase)
         away_since = time.monotonic()

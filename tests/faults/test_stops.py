@@ -29,7 +29,7 @@ MISSED_AFTER: Final = 4.0  # seconds
 
 
 async def roll(trial: Trial) -> None:
-    rounds, rate, pause = trial.scale.pick((2, 15, 0.5), (10, 25, 1.0))
+    rounds, rate, pause = trial.scale.pick((1, 12, 0.5), (10, 25, 1.0))
     apis = await trial.start_apis(2)
     await trial.start_workers(2)
     is_over = asyncio.Event()

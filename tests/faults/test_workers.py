@@ -37,7 +37,7 @@ HARD_MARKET: Final = {
 
 
 async def kill_workers(trial: Trial, *, patience: float = 1.0) -> None:
-    orders, seconds, kills = trial.scale.pick((250, 10, 4), (5000, 64, 20))
+    orders, seconds, kills = trial.scale.pick((150, 8, 3), (5000, 64, 20))
     faults = trial.plan.faults(kills, after=(0.7 * seconds / kills, 1.1 * seconds / kills), targets=2)
     api, *_ = await trial.start_apis(1)
     await trial.start_workers(2)
@@ -72,7 +72,7 @@ async def kill(trial: Trial, fault: Fault) -> None:
 
 async def freeze_workers(trial: Trial, *, patience: float = 1.0) -> None:
     """Each worker in turn is stopped and woken; the others take its orders over meanwhile."""
-    workers, freezes, rate = trial.scale.pick((2, 2, 15), (4, 20, 25))
+    workers, freezes, rate = trial.scale.pick((2, 2, 10), (4, 20, 25))
     faults = trial.plan.faults(freezes, after=(0.3, 2.0), lasts=(6.5, 10.0))
     seconds = trial.scale.pick(10, 50)
     api, *_ = await trial.start_apis(1)

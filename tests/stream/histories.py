@@ -44,6 +44,10 @@ class World:
     feed: LogFeed
     has_lock: bool = True
 
+    async def head(self) -> int:
+        """The position of the last entry that is committed by now."""
+        return (await self.log.ends()).head
+
 
 @dataclass
 class Reader:
@@ -70,12 +74,13 @@ class Reader:
         self.seen = []
         self.steps = {order.id: order.sequence for order in page.orders}
 
-    async def read(self, entries: int | None = None) -> None:
-        """So many entries, or all that are committed by now; at first a snapshot."""
+    async def read(self, entries: int | None = None, *, head: int | None = None) -> None:
+        """So many entries, or all up to the head of the log, which is looked up if need be; at first a snapshot."""
         if self._cursor is None:
             await self.look()
             return
-        head = (await self.world.log.ends()).head
+        if head is None:
+            head = await self.world.head()
         self.world.feed.look()
         async with asyncio.timeout(DEADLINE):
             try:
@@ -95,9 +100,11 @@ class Reader:
             self.cuts += 1
             await self._leave()
 
-    async def check(self, positions: list[int], ledger: dict[UUID, int], deleted: set[UUID]) -> str:
+    async def check(
+        self, positions: list[int], ledger: dict[UUID, int], deleted: set[UUID], head: int
+    ) -> str:
         """Reads to the end. What is wrong with what it has seen of these positions and orders; nothing, if empty."""
-        await self.read()
+        await self.read(head=head)
         await self._leave()
         expected = [position for position in positions if position > self.as_of]
         if self.seen != expected:
@@ -176,14 +183,15 @@ class History:
         return possible
 
     async def _reader_acts(self) -> None:
+        head = await self.world.head()  # it stays there: nothing is committed before the next action
         for reader in self.rng.sample(self.readers, 1 + len(self.readers) // 10):
             match self.rng.randrange(10):
                 case 0 | 1 | 2:
                     await reader.cut()
                 case 3 | 4:
-                    await reader.read(self.rng.randrange(1, 4))
+                    await reader.read(self.rng.randrange(1, 4), head=head)
                 case _:
-                    await reader.read()
+                    await reader.read(head=head)
 
     async def _end_while_reading(self) -> None:
         reader = self.rng.choice(self.readers)
@@ -276,13 +284,14 @@ class History:
         cursor = await self.world.pruner.execute(OF_ACCOUNT, (self.account,))
         left = [position for (position,) in await cursor.fetchall()]
         await self.world.pruner.commit()
+        head = await self.world.head()
         page = await self.world.orders.page(account=self.account, limit=100)
         ledger = {order.id: order.sequence for order in page.orders}
         positions = sorted(left + self.pruned)
         return [
             verdict
             for reader in self.readers
-            if (verdict := await reader.check(positions, ledger, self.deleted))
+            if (verdict := await reader.check(positions, ledger, self.deleted, head))
         ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.orders.tokens import BONK, JUP, RAY, SOL, USDC, USDT, Token
@@ -76,6 +76,7 @@ def test_every_pool_has_an_address_of_its_own() -> None:
     assert all(43 <= len(address) <= 44 for address in LISTINGS)
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 3 * EPOCH_SLOTS), st.lists(st.integers(0, 3 * EPOCH_SLOTS), max_size=6))
 def test_catching_up_equals_going_step_by_step(end: int, stops: list[int]) -> None:
     straight, by_steps = Exchange(MARKET), Exchange(MARKET)
@@ -86,6 +87,7 @@ def test_catching_up_equals_going_step_by_step(end: int, stops: list[int]) -> No
     assert by_steps.pools == straight.pools
 
 
+@settings(max_examples=50)
 @given(TRADES, st.lists(st.integers(1, EPOCH_SLOTS), max_size=4))
 def test_so_it_does_after_trades_whoever_looks_in_between(
     trades: list[tuple[str, int, bool, int]], looks: list[int]
