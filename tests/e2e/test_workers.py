@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
+from typing import Final
 
 from app.processes.keeper import GRACE
 from tests.e2e.clients import STEPS, client_of, finished, get, place, place_many, statuses, until
@@ -12,6 +14,11 @@ from tests.e2e.programs import Program
 from tests.support.processes import alive, linux_only
 
 pytestmark = linux_only
+
+UNDER_WAY: Final = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE state = 'active' AND datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 def has_reached(site: Site, *stages: str) -> bool:
@@ -23,7 +30,9 @@ def has_reached(site: Site, *stages: str) -> bool:
 def stands_still(worker: Program, site: Site, *stages: str) -> bool:
     """Stops the worker where it holds orders, and there are some at each of these stages; else it goes on."""
     worker.send(signal.SIGSTOP)
-    if has_reached(site, *stages) and site.books.number_held() > 0:
+    time.sleep(0.05)  # what it has sent arrives
+    is_quiet = not site.books.rows(UNDER_WAY)  # and is done: it could let go of all that it holds
+    if is_quiet and has_reached(site, *stages) and site.books.number_held() > 0:
         return True
     worker.send(signal.SIGCONT)
     return False
