@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Callable
 
 
 def is_readable(socket: int) -> bool:
@@ -15,44 +14,53 @@ def is_readable(socket: int) -> bool:
 
 
 class Ear:
-    """Calls `read` while there is something to read; `read` says whether it expects more.
+    """Calls `_read` while there is something to read, and `_write` while something is left to write.
 
     Two things that libpq and the loop do not know of each other are seen to here. After an error of the socket uvloop calls
-    once and never again, so `read` is called until nothing is left. And once libpq has closed the socket its number may
-    be that of another connection, so whoever learns of the end calls `close` before anything else can run.
+    once and never again, so `_read` is called until nothing is left. And once libpq has closed the socket its number may
+    be that of another connection, so whoever learns of the end calls `_close` before anything else can run.
+
+    A base, not a part: one that held what it calls would be a ring, with all that the server has answered in it, for the
+    garbage collector to find.
     """
 
-    def __init__(self, socket: int, read: Callable[[], bool]) -> None:
+    def __init__(self, socket: int) -> None:
         self._socket = socket
-        self._read = read
-        self._write: Callable[[], bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._is_open = False
+        self._is_writing = False
 
-    def open(self) -> None:
+    def _read(self) -> bool:
+        """Takes what is there; whether more is expected."""
+        raise NotImplementedError
+
+    def _write(self) -> bool:
+        """Sends what the socket takes; whether something is left."""
+        raise NotImplementedError
+
+    def _open(self) -> None:
         self._is_open = True
         self._loop.add_reader(self._socket, self._readable)
 
-    def when_writable(self, write: Callable[[], bool]) -> None:
-        """Calls `write`, which says whether there is more to write, until there is not."""
-        self._write = write
-        self._loop.add_writer(self._socket, self._writable)
-
-    def close(self) -> None:
+    def _close(self) -> None:
         if self._is_open:
             self._is_open = False
             self._loop.remove_reader(self._socket)
-            self._done_writing()
+            self._stop_writing()
+
+    def _start_writing(self) -> None:
+        self._is_writing = True
+        self._loop.add_writer(self._socket, self._writable)
+
+    def _stop_writing(self) -> None:
+        if self._is_writing:
+            self._is_writing = False
+            self._loop.remove_writer(self._socket)
 
     def _readable(self) -> None:
         while self._read() and self._is_open and is_readable(self._socket):
             pass
 
     def _writable(self) -> None:
-        if self._write is not None and not self._write():
-            self._done_writing()
-
-    def _done_writing(self) -> None:
-        if self._write is not None:
-            self._write = None
-            self._loop.remove_writer(self._socket)
+        if not self._write():
+            self._stop_writing()

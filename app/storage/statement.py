@@ -56,25 +56,25 @@ class Statement:
         return transformer.load_rows(0, result.ntuples, row)
 
 
-class _Exchange:
+class _Exchange(Ear):
     """What was handed to libpq goes out, and its answer comes in."""
 
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
+        super().__init__(pgconn.socket)
         self._pgconn = pgconn
-        self._ear = Ear(pgconn.socket, self._read)
         self._results: list[pq.abc.PGresult] = []
-        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answered: asyncio.Future[None] = self._loop.create_future()
 
     async def result(self) -> pq.abc.PGresult:
         """Raises psycopg.Error."""
         try:
-            self._ear.open()
+            self._open()
             if self._pgconn.flush():  # more than the socket takes at once
-                self._ear.when_writable(self._write)
+                self._start_writing()
             await self._answered
         except BaseException as error:
             # Cancelled, or cut off: the next answer could be that to this statement.
-            self._ear.close()
+            self._close()
             self._pgconn.finish()
             if isinstance(error, psycopg.Error) and (failure := self._failure()) is not None:
                 raise failure from error  # what the server said before it cut the connection says more
@@ -84,7 +84,6 @@ class _Exchange:
         return self._results[-1]
 
     def _write(self) -> bool:
-        """Whether there is more to write."""
         try:
             return bool(self._pgconn.flush())
         except psycopg.Error as error:
@@ -92,7 +91,6 @@ class _Exchange:
             return False
 
     def _read(self) -> bool:
-        """Whether more is to come."""
         try:
             self._pgconn.consume_input()
             while not self._pgconn.is_busy():
@@ -106,7 +104,7 @@ class _Exchange:
         return True
 
     def _end(self, error: psycopg.Error | None = None) -> None:
-        self._ear.close()
+        self._close()
         if self._answered.done():
             return
         if error is None:

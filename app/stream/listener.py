@@ -87,40 +87,13 @@ class Listener:
             self.is_listening = True
             self._on_connected()
             while True:
-                await self._hear(connection)
+                await _Hearing(connection, self._take).until_due()
                 # A half-open connection stays silent for ever; only a question shows it.
                 with answering_within(connection, PROBE_SECONDS):
                     await connection.execute("SELECT 1")
         finally:
             self.is_listening = False
             await connection.close()
-
-    async def _hear(self, connection: Connection) -> None:
-        """Passes on what comes, without what a driver does for each notification; ends when a sign of life is due."""
-        pgconn = connection.pgconn
-        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def read() -> bool:
-            try:
-                pgconn.consume_input()
-                while (told := pgconn.notifies()) is not None:
-                    self._take(told.extra.decode())
-            except Exception as error:  # noqa: BLE001  # whatever it is, the owner of the task hears of it
-                ear.close()
-                if not lost.done():
-                    lost.set_exception(error)
-                return False
-            return True
-
-        ear = Ear(connection.fileno(), read)
-        ear.open()
-        read()  # what came right after an answer is here already
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PROBE_EVERY):
-                    await lost
-        finally:
-            ear.close()
 
     def _take(self, payload: str) -> None:
         try:
@@ -129,6 +102,39 @@ class Listener:
             log.warning("stream.malformed_notice", payload=payload[:200])
         else:
             self._on_notice(notices)
+
+
+class _Hearing(Ear):
+    """Passes on what a connection is told, without what a driver does for each notification."""
+
+    def __init__(self, connection: Connection, take: Callable[[str], None]) -> None:
+        super().__init__(connection.fileno())
+        self._pgconn = connection.pgconn
+        self._take = take
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+
+    async def until_due(self) -> None:
+        """Ends when a sign of life is due; raises what ended the connection, or what `take` raised."""
+        self._open()
+        self._read()  # what came right after an answer is here already
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_EVERY):
+                    await self._lost
+        finally:
+            self._close()
+
+    def _read(self) -> bool:
+        try:
+            self._pgconn.consume_input()
+            while (told := self._pgconn.notifies()) is not None:
+                self._take(told.extra.decode())
+        except Exception as error:  # noqa: BLE001  # whatever it is, the owner of the task hears of it
+            self._close()
+            if not self._lost.done():
+                self._lost.set_exception(error)
+            return False
+        return True
 
 
 def parse_payload(payload: str) -> Notices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 import threading
@@ -70,6 +71,19 @@ async def test_every_connection_has_it_prepared_for_itself(shared_database_url: 
                 "SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT $1::text'"
             )
             assert await cursor.fetchone() == (1,)
+
+
+async def test_nothing_is_left_for_the_garbage_collector(connection: Connection) -> None:
+    """It seldom looks at what is old, and an answer may be large."""
+    await ECHO.rows(connection, "x", row=tuple)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            await ECHO.rows(connection, "x" * 100_000, row=tuple)
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
