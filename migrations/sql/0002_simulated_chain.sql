@@ -194,7 +194,7 @@ BEGIN
                signature text, order_id uuid, attempt integer, venue text, mint_in text, mint_out text,
                amount_in numeric, min_out numeric, route json, last_valid_height bigint, rank bigint
            ),
-           LATERAL (SELECT simulated_chain.height_before(lands_at) <= last_valid_height AS in_time)
+           LATERAL (SELECT simulated_chain.height_before(lands_at) <= last_valid_height AS in_time) AS judged
      WHERE simulated_chain.height(read_ms) <= last_valid_height AND s.signature <> ALL (contested)
     ON CONFLICT (signature) DO NOTHING;
     -- Statements of their own, after the locks: they see what was committed while those were held elsewhere.
