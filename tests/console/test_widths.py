@@ -26,6 +26,16 @@ LONG: Final = "W" * 300
 NAMES: Final = ("tokenIn", "tokenOut", "wallet", "code", "message")
 COUNTED: Final = ("sequence", "position", "asOf", "attempt", "attempts", "maxAttempts")
 
+USUAL: Final = (
+    ("BONK", "USDC", "1500000"),
+    ("BONK", "USDC", "750000"),
+    ("SOL", "USDC", "12.5"),
+    ("USDC", "SOL", "1234.56"),
+)
+CUT_SHORT: Final = """(ids) => ['.quote-out', '.quote dd', ...ids.map((id) => `.row[data-id="${id}"] :is(.sold, .bought)`)]
+    .flatMap((selector) => [...document.querySelectorAll(selector)])
+    .filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent)"""
+
 STICKS_OUT: Final = """() => [document.documentElement, ...document.querySelectorAll('.card, .figure, .quote, .market')]
     .filter((box) => box.scrollWidth > box.clientWidth)
     .map((box) => `${box.localName}.${box.className} by ${box.scrollWidth - box.clientWidth}`)"""
@@ -63,6 +73,23 @@ async def test_nothing_on_the_first_page_is_wider_than_its_box(
         await expect(page.locator(shown).first).to_be_visible()
     await _fits(page, "first page")
     await page.unroute_all(behavior="ignoreErrors")
+
+
+@pytest.mark.parametrize("width", [360, 1120])
+async def test_usual_amounts_are_shown_whole_and_with_their_tokens(
+    visitor: Visitor, client: httpx.AsyncClient, width: int
+) -> None:
+    ids = [
+        await place(client, tokenIn=sold, tokenOut=bought, amount=amount) for sold, bought, amount in USUAL
+    ]
+    for order_id in ids:
+        await finished(client, order_id)
+    page = await visitor.blank(size=(width, HEIGHT))
+    await page.goto(visitor.engine_url)
+    for order_id in ids:
+        await expect(page.locator(f'.row[data-id="{order_id}"][data-status="confirmed"]')).to_be_visible()
+    await expect(page.locator(".quote dd")).to_have_count(8)
+    assert await page.evaluate(CUT_SHORT, ids) == []
 
 
 async def test_an_id_of_any_length_is_said_to_be_unknown_in_the_width_of_a_phone(visitor: Visitor) -> None:

@@ -7,7 +7,8 @@ const NONE = '\u2013';
 
 const plain = new Intl.NumberFormat(LOCALE, {maximumFractionDigits: 9});
 const digits = [4, 6].map((count) => new Intl.NumberFormat(LOCALE, {minimumSignificantDigits: count, maximumSignificantDigits: count}));
-const rounded = [0, 2, 4].map((places) => new Intl.NumberFormat(LOCALE, {maximumFractionDigits: places}));
+const rounded = [2, 4].map((places) => new Intl.NumberFormat(LOCALE, {maximumFractionDigits: places}));
+const thousands = new Intl.NumberFormat(LOCALE, {notation: 'compact', maximumFractionDigits: 2});
 const few = new Intl.NumberFormat(LOCALE, {maximumSignificantDigits: 4});
 const exact = new Intl.DateTimeFormat('en-GB', {
     year: 'numeric', month: 'short', day: 'numeric',
@@ -38,7 +39,7 @@ export function brief(value) {
     if (value === null || value === undefined) {
         return NONE;
     }
-    const format = value >= 100_000 ? rounded[0] : value >= 10 ? rounded[1] : value >= 1 ? rounded[2] : few;
+    const format = value >= 100_000 ? thousands : value >= 10 ? rounded[0] : value >= 1 ? rounded[1] : few;
     return format.format(value);
 }
 
