@@ -111,6 +111,11 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._end_with(self._refusal or Refusal("bad_request", msg))
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # It would hold this object, as this holds it, until a full garbage collection, which is rare.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does when a connection ends
+
     def _should_upgrade(self) -> bool:
         # The WebSocket library answers another method with an exception, and takes any version for 1.1.
         line = (self.parser.get_method(), self.parser.get_http_version())

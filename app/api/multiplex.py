@@ -17,7 +17,7 @@ from app.api.followed import find_followed, follow_order
 from app.api.messages import logged
 from app.api.problems import refusal_for
 from app.api.state import ApiState, state_of
-from app.api.stream import Close, WebSocket, close_for, finish, refuse_plain_get, send
+from app.api.stream import Close, WebSocket, close_for, finish, let_go, refuse_plain_get, send
 from app.api.subscriptions import (
     ClientMessage,
     InvalidMessage,
@@ -47,10 +47,11 @@ ERRORS: Final = {
 
 @websocket("/ws", name="multiplex")
 async def multiplex(socket: WebSocket) -> None:
-    await socket.accept()
-    close = await Session(socket, state_of(socket)).run()
-    if close is not None:
-        await finish(socket, close)
+    with let_go(socket):
+        await socket.accept()
+        close = await Session(socket, state_of(socket)).run()
+        if close is not None:
+            await finish(socket, close)
 
 
 class Session:

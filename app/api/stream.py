@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import structlog
 from litestar import WebSocket as LitestarWebSocket
 from litestar import get, websocket
+from litestar.connection.base import empty_receive, empty_send
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
@@ -59,16 +60,30 @@ async def watch_enveloped(socket: WebSocket, order_id: FromPath[str]) -> None:
 
 
 async def _serve(socket: WebSocket, path_id: str | None, shape: Shape) -> None:
-    await socket.accept()
-    watching = asyncio.create_task(_watch(socket, path_id, shape))
+    with let_go(socket):
+        await socket.accept()
+        watching = asyncio.create_task(_watch(socket, path_id, shape))
+        try:
+            # What clients send is read and ignored. It ends when the client leaves, between two events too, and when
+            # the stream is closed from here.
+            while (await socket.receive())["type"] != "websocket.disconnect":
+                pass
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+
+@contextmanager
+def let_go(socket: WebSocket) -> Iterator[None]:
+    """In the end, lets go of the connection.
+
+    Litestar's socket and the functions that it wraps hold each other, and with them all that belongs to the connection:
+    it would stay in memory until a full garbage collection, which is rare.
+    """
     try:
-        # What clients send is read and ignored. It ends when the client leaves, between two events too, and when
-        # the stream is closed from here.
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
+        yield
     finally:
-        watching.cancel()
-        await asyncio.wait({watching})
+        socket.receive, socket.send = empty_receive, empty_send
 
 
 async def _watch(socket: WebSocket, path_id: str | None, shape: Shape) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, ParamSpec, Self, TypeVar
 
@@ -55,7 +55,7 @@ class RedisGuard:
         """What the question answers, within 50 ms. Raises RedisAway."""
         redis = self.check()
         try:
-            async with _patience():
+            async with _Patience():
                 return await question(*args, **kwargs)
         except (RedisError, OSError, TimeoutError) as error:
             self._open_circuit(redis, error)
@@ -88,22 +88,32 @@ class RedisGuard:
         log.info("redis.back")
 
 
-@asynccontextmanager
-async def _patience() -> AsyncIterator[None]:
+class _Patience:
     """Ticks of the event loop instead of one timer: a pause of this process is not held against Redis."""
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
-    async with asyncio.timeout(None) as scope:
 
-        def tick(left: int) -> None:
-            nonlocal timer
-            if left:
-                timer = loop.call_later(TICK, tick, left - 1)
-            else:
-                scope.reschedule(loop.time())
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._scope = asyncio.timeout(None)
+        self._left = TICKS
+        self._timer: asyncio.TimerHandle | None = None
 
-        timer = loop.call_later(TICK, tick, TICKS - 1)
-        try:
-            yield
-        finally:
-            timer.cancel()
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._timer = self._loop.call_later(TICK, self._tick)
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = (
+                None  # it holds this object: a ring for each question would wait for the garbage collector
+            )
+        await self._scope.__aexit__(exc_type, exc, tb)
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left > 0:
+            self._timer = self._loop.call_later(TICK, self._tick)
+        else:
+            self._scope.reschedule(self._loop.time())

@@ -123,6 +123,7 @@ class _Hearing(Ear):
                     await self._lost
         finally:
             self._close()
+            del self._lost  # what it was told has this frame in its traceback: a ring for each connection
 
     def _read(self) -> bool:
         try:
