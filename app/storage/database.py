@@ -60,8 +60,12 @@ def conninfo(url: str, application_name: str, *, is_durable: bool = True, plans_
 
 
 async def connect(conninfo: str) -> Connection:
-    """A connection of one's own, in autocommit mode."""
-    return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=1)
+    """A connection of one's own, in autocommit mode. Raises psycopg.Error."""
+    try:
+        return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=1)
+    except psycopg.Error as error:
+        # psycopg keeps it in a frame that is in its traceback: a ring for each of an outage's many tries.
+        raise error.with_traceback(None) from None
 
 
 def has_news(connection: Connection) -> bool:

@@ -56,7 +56,8 @@ class Line:
         began = asyncio.get_running_loop().time()
         while True:
             try:
-                self._connection = await asyncio.wait_for(connect(self._conninfo), self._deadline)
+                async with asyncio.timeout(self._deadline):
+                    self._connection = await connect(self._conninfo)
             except Exception as error:  # noqa: BLE001  # whatever it is, there is no connection
                 if self._is_ending or asyncio.get_running_loop().time() - began > OUTAGE_GRACE:
                     self._refuse(f"cannot connect: {error}")
