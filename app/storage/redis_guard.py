@@ -106,9 +106,8 @@ class _Patience:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = (
-                None  # it holds this object: a ring for each question would wait for the garbage collector
-            )
+            # It holds this object: a ring for each question would wait for the garbage collector.
+            self._timer = None
         await self._scope.__aexit__(exc_type, exc, tb)
 
     def _tick(self) -> None:
