@@ -17,8 +17,8 @@ from procrastinate.manager import JobManager, NotificationCallback
 from app.errors import StorageUnavailable
 from app.execution.engine import Engine
 from app.jobs.app import MAINTENANCE_QUEUE
+from app.jobs.fetching import JobFetcher
 from app.jobs.finished import FinishedJobs
-from app.jobs.queries import QUERIES
 
 PATIENCE: Final = 0.2  # seconds to wait for room before looking for maintenance only
 
@@ -32,9 +32,12 @@ class OrderJobManager(JobManager):
     it writes the end of one job after the other: here they wait for each other.
     """
 
-    def __init__(self, connector: BaseConnector, engine: Engine, finished: FinishedJobs) -> None:
+    def __init__(
+        self, connector: BaseConnector, engine: Engine, fetcher: JobFetcher, finished: FinishedJobs
+    ) -> None:
         super().__init__(connector)
         self._engine = engine
+        self._fetcher = fetcher
         self._finished = finished
         self._is_dry = False  # the last fetch saw that nothing else is due, and no news has come since
 
@@ -52,24 +55,22 @@ class OrderJobManager(JobManager):
             self._is_dry = False
             return None
         has_room = await self._engine.has_room(PATIENCE)
+        assert queues is not None  # a worker names its own
         wanted = queues if has_room else [MAINTENANCE_QUEUE]
         self._is_dry = has_room  # what is told from here on may be too new for the answer
-        row = await self.connector.execute_query_one_async(
-            query=QUERIES["fetch_job"], queues=wanted, worker_id=worker_id
-        )
-        if row["id"] is None or row["has_more"]:
+        with _connector_errors():
+            job, has_more = await self._fetcher.fetch(wanted, worker_id)
+        if job is None or has_more:
             self._is_dry = False
-        return None if row["id"] is None else Job.from_row(row)
+        return job
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         with _unless_gone(job):
             if job.id is None or status is not Status.SUCCEEDED or not delete_job:
                 await super().finish_job(job, status, delete_job)
                 return
-            try:
+            with _connector_errors():
                 await self._finished.delete(job.id)
-            except (psycopg.Error, StorageUnavailable) as error:
-                raise ConnectorException from error
 
     async def retry_job(
         self,
@@ -81,6 +82,15 @@ class OrderJobManager(JobManager):
     ) -> None:
         with _unless_gone(job):
             await super().retry_job(job, retry_at, priority, queue, lock)
+
+
+@contextmanager
+def _connector_errors() -> Iterator[None]:
+    """What procrastinate knows the failures of its database by."""
+    try:
+        yield
+    except (psycopg.Error, StorageUnavailable) as error:
+        raise ConnectorException from error
 
 
 @contextmanager

@@ -20,13 +20,15 @@ SELECT nameless.id::uuid
  ORDER BY nameless.id
  LIMIT 1000
 
--- fetch_job: the next job for this worker, if there is one, and whether another one is due (for procrastinate's own placeholders)
-SELECT f.*, EXISTS (
+-- fetch_job: the next job for this worker, if there is one, and whether another one is due
+SELECT f.id, f.status, f.task_name, f.priority, f.lock, f.queueing_lock, f.args, f.scheduled_at, f.queue_name,
+       f.attempts, f.abort_requested, f.worker_id,
+       EXISTS (
            SELECT FROM procrastinate_jobs j
             WHERE j.status = 'todo' AND j.id IS DISTINCT FROM f.id
-              AND (%(queues)s::varchar[] IS NULL OR j.queue_name = ANY(%(queues)s::varchar[]))
+              AND j.queue_name = ANY($1::varchar[])
               AND (j.scheduled_at IS NULL OR j.scheduled_at <= now())) AS has_more
-  FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(worker_id)s) AS f
+  FROM procrastinate_fetch_job_v2($1::varchar[], $2::bigint) AS f
 
 -- finish_jobs: jobs that succeeded leave nothing behind
 SELECT procrastinate_finish_job_v1(f.id, 'succeeded', true) FROM unnest($1::bigint[]) AS f(id)

@@ -11,6 +11,7 @@ import structlog
 
 from app.execution.engine import Engine
 from app.jobs.app import MAINTENANCE_QUEUE, ORDERS_QUEUE
+from app.jobs.fetching import JobFetcher
 from app.jobs.finished import FinishedJobs
 from app.jobs.maintenance import disown, sweep
 from app.jobs.manager import OrderJobManager
@@ -62,10 +63,10 @@ class Worker:
         """One life of procrastinate's worker; ends when the database is lost."""
         connector = procrastinate.PsycopgConnector()
         app = procrastinate.App(connector=connector)
-        finished = FinishedJobs(self._database.conninfo)
-        app.job_manager = OrderJobManager(connector, self._engine, finished)
+        fetcher, finished = JobFetcher(self._database.conninfo), FinishedJobs(self._database.conninfo)
+        app.job_manager = OrderJobManager(connector, self._engine, fetcher, finished)
         add_tasks(app, self._engine, self._database)
-        async with app.open_async(self._database.pool), finished:
+        async with app.open_async(self._database.pool), fetcher, finished:
             await disown(self._database, self._engine.workers)
             await sweep(self._database, app.job_manager)
             log.info("worker.started", concurrency=self._concurrency)

@@ -4,70 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
-import procrastinate
 from procrastinate.jobs import Status as JobStatus
 
-from app.execution.engine import Engine
-from app.jobs.app import MAINTENANCE_QUEUE, ORDERS_QUEUE, enqueue
-from app.jobs.finished import FinishedJobs
-from app.jobs.manager import OrderJobManager
+from app.jobs.app import ORDERS_QUEUE, enqueue
 from app.orders.lifecycle import Status
 from app.orders.model import new_order_id
 from tests.support.books import Books, a_move
 
+from .desk import QUEUES, a_desk
 from .workers import order_jobs, until
-
-QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE]
-
-
-class Room:
-    async def has_room(self, _patience: float) -> bool:
-        return True
-
-
-class CountingConnector(procrastinate.PsycopgConnector):
-    """Counts what is asked, and lets a test say what has been told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked = 0
-        self.tell: Any = None
-
-    async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
-        self.asked += 1
-        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
-        return row
-
-    async def listen_notify(self, on_notification: Any, channels: Any) -> None:  # noqa: ARG002
-        self.tell = on_notification
-
-
-@asynccontextmanager
-async def a_manager(books: Books) -> AsyncIterator[tuple[OrderJobManager, CountingConnector]]:
-    connector, finished = CountingConnector(), FinishedJobs(books.url)
-    manager = OrderJobManager(connector, cast("Engine", Room()), finished)
-    app = procrastinate.App(connector=connector)
-    async with app.open_async(books.database.pool), finished:
-        yield manager, connector
 
 
 async def test_the_last_job_says_that_nothing_is_left(books: Books) -> None:
     worker = await books.a_worker()
-    async with a_manager(books) as (manager, connector):
+    async with a_desk(books) as (manager, fetcher, _):
         for _ in range(2):
             await enqueue(books.connection, [new_order_id()])
         fetched = [await manager.fetch_job(QUEUES, worker) for _ in range(3)]
 
         assert [job is not None for job in fetched] == [True, True, False]
-        assert connector.asked == 2
+        assert fetcher.asked == 2
         # Asked again later, it looks again.
         await enqueue(books.connection, [new_order_id()])
         assert await manager.fetch_job(QUEUES, worker) is not None
-        assert connector.asked == 3
+        assert fetcher.asked == 3
 
 
 async def test_news_since_the_last_job_is_looked_after_at_once(books: Books) -> None:
@@ -77,7 +39,7 @@ async def test_news_since_the_last_job_is_looked_after_at_once(books: Books) -> 
     async def on_notification(*, channel: str, notification: Any) -> None:
         heard.append(f"{channel} {notification['type']}")
 
-    async with a_manager(books) as (manager, connector):
+    async with a_desk(books) as (manager, _, connector):
         await manager.listen_for_jobs(on_notification=on_notification, queues=QUEUES)
         await enqueue(books.connection, [new_order_id()])
         assert await manager.fetch_job(QUEUES, worker) is not None
@@ -90,7 +52,7 @@ async def test_news_since_the_last_job_is_looked_after_at_once(books: Books) -> 
 
 async def test_a_job_that_is_not_due_yet_is_not_said_to_be_left(books: Books) -> None:
     worker = await books.a_worker()
-    async with a_manager(books) as (manager, connector):
+    async with a_desk(books) as (manager, fetcher, _):
         await enqueue(books.connection, [new_order_id()])
         await books.ask(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at)"
@@ -99,14 +61,14 @@ async def test_a_job_that_is_not_due_yet_is_not_said_to_be_left(books: Books) ->
         )
         assert await manager.fetch_job(QUEUES, worker) is not None
         assert await manager.fetch_job(QUEUES, worker) is None
-        assert connector.asked == 1
+        assert fetcher.asked == 1
 
 
 async def test_jobs_that_end_together_are_deleted_together_and_one_that_is_gone_hurts_no_other(
     books: Books,
 ) -> None:
     worker = await books.a_worker()
-    async with a_manager(books) as (manager, _):
+    async with a_desk(books) as (manager, *_):
         for _ in range(5):
             await enqueue(books.connection, [new_order_id()])
         jobs = [job for _ in range(5) if (job := await manager.fetch_job(QUEUES, worker))]
@@ -122,7 +84,7 @@ async def test_jobs_that_end_together_are_deleted_together_and_one_that_is_gone_
 
 async def test_procrastinate_keeps_no_history_of_jobs(books: Books) -> None:
     worker = await books.a_worker()
-    async with a_manager(books) as (manager, _):
+    async with a_desk(books) as (manager, *_):
         await enqueue(books.connection, [new_order_id()])
         assert await manager.fetch_job(QUEUES, worker) is not None
 
@@ -137,8 +99,20 @@ async def test_an_order_that_is_due_again_does_not_wait_behind_the_backlog(books
         await books.accept()
     await books.ledger.move(a_move(claimed, Status.RETRYING, delay_ms=0))
 
-    async with a_manager(books) as (manager, _connector):
+    async with a_desk(books) as (manager, *_):
         job = await manager.fetch_job(QUEUES, worker)
 
     assert job is not None
     assert job.task_kwargs == {"order_ids": [str(claimed.order.id)]}
+
+
+async def test_a_job_does_not_describe_all_that_it_names(books: Books) -> None:
+    worker, order_id = await books.a_worker(), new_order_id()
+    async with a_desk(books) as (manager, *_):
+        await enqueue(books.connection, [order_id])
+        job = await manager.fetch_job(QUEUES, worker)
+
+    assert job is not None
+    assert job.task_kwargs == {"order_ids": [str(order_id)]}
+    assert job.call_string == f"execute_orders[{job.id}]"
+    assert str(order_id) not in str(job.log_context())

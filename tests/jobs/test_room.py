@@ -3,54 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
-import procrastinate
 import pytest
 
-from app.execution.engine import Engine
 from app.jobs import tasks
 from app.jobs.app import MAINTENANCE_QUEUE, ORDERS_QUEUE, enqueue
-from app.jobs.finished import FinishedJobs
 from app.jobs.maintenance import sweep
-from app.jobs.manager import OrderJobManager
 from app.orders.model import new_order_id
 from tests.support.books import Books
 from tests.support.checker import violations
 
+from .desk import QUEUES, Room, a_desk
 from .workers import Sweeps, order_jobs, place, serving, settings, until
 
 LONG = 20_000  # milliseconds; as the test sees it, its orders never end
 
 
-class Room:
-    """An engine as far as its room goes."""
-
-    def __init__(self) -> None:
-        self.is_there = True
-
-    async def has_room(self, _patience: float) -> bool:
-        return self.is_there
-
-
 async def test_without_room_a_worker_fetches_maintenance_and_nothing_else(books: Books) -> None:
     worker, room = await books.a_worker(), Room()
-    connector = procrastinate.PsycopgConnector()
-    finished = FinishedJobs(books.url)
-    manager = OrderJobManager(connector, cast("Engine", room), finished)
-    queues = [ORDERS_QUEUE, MAINTENANCE_QUEUE]
-    app = procrastinate.App(connector=connector)
-    async with app.open_async(books.database.pool), finished:
+    room.is_there = False
+    async with a_desk(books, room) as (manager, *_):
         await enqueue(books.connection, [new_order_id()])
         await books.ask(
             "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES (%s, 'sweep')", MAINTENANCE_QUEUE
         )
-        room.is_there = False
-        fetched = [await manager.fetch_job(queues, worker) for _ in range(2)]
+        fetched = [await manager.fetch_job(QUEUES, worker) for _ in range(2)]
         assert [job and job.queue for job in fetched] == [MAINTENANCE_QUEUE, None]
 
         room.is_there = True
-        job = await manager.fetch_job(queues, worker)
+        job = await manager.fetch_job(QUEUES, worker)
         assert job is not None
         assert job.queue == ORDERS_QUEUE
 

@@ -42,16 +42,17 @@ async def test_each_caller_gets_the_result_of_its_own_item(lane: Lane) -> None:
 
 
 async def test_callers_are_served_in_the_order_in_which_they_came(lane: Lane) -> None:
+    late: list[asyncio.Future[str]] = []
     lane.writing.hold()
     async with lane.open(max_batch=2) as commits:
+        lane.writing.before = lambda values: late.append(commits.put("late")) if "d" in values else None
         tasks = await submitted(commits, "a")
         await lane.writing.has_begun(1)
         tasks += await submitted(commits, "b", "c", "d", "e", "f")
         lane.writing.let_go()
-        await tasks[1]
-        tasks += await submitted(commits, "late")
 
         await results_of(tasks)
+        await asyncio.gather(*late)
     assert lane.writing.batches == [["a"], ["b", "c"], ["d", "e"], ["f", "late"]]
 
 
