@@ -12,10 +12,11 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from app.errors import StorageUnavailable
 from app.storage.ear import is_readable
+from app.storage.pool import BriefConnection, UncancelledPool
 
 Answer = TypeVar("Answer")
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
@@ -61,11 +62,7 @@ def conninfo(url: str, application_name: str, *, is_durable: bool = True, plans_
 
 async def connect(conninfo: str) -> Connection:
     """A connection of one's own, in autocommit mode. Raises psycopg.Error."""
-    try:
-        return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=1)
-    except psycopg.Error as error:
-        # psycopg keeps it in a frame that is in its traceback: a ring for each of an outage's many tries.
-        raise error.with_traceback(None) from None
+    return await BriefConnection.connect(conninfo, autocommit=True, prepare_threshold=1)
 
 
 def has_news(connection: Connection) -> bool:
@@ -115,7 +112,7 @@ class Database:
 
     def __init__(self, conninfo: str, size: int = POOL_SIZE) -> None:
         self.conninfo = conninfo
-        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self.pool = UncancelledPool(
             conninfo,
             min_size=1,
             max_size=size,

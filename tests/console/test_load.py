@@ -54,7 +54,7 @@ async def _stream(page: Page, client: httpx.AsyncClient) -> None:
     for index, order in enumerate(newest):
         row = page.locator(f'.row[aria-rowindex="{index + 2}"]')
         await expect(row).to_have_attribute("data-id", order["orderId"])
-        await expect(row).to_have_attribute("data-status", "confirmed")
+        await expect(row).to_have_attribute("data-status", order["status"])
     assert await page.locator("#rows .row").count() < MOST_ROWS
 
 
