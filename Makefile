@@ -12,7 +12,7 @@ LOG := $(VENV)/install.log
 NODE_STAMP := node_modules/.complete
 STATE := .order-engine
 MIN_PYTHON := 3.11
-XDIST ?= 3
+XDIST ?= 4
 UV ?= uv
 LOCK := $(UV) pip compile --quiet --universal --python-version $(MIN_PYTHON) --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links

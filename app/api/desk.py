@@ -72,9 +72,10 @@ class OrderDesk:
         return outcome
 
     async def _accept_once(self, request: OrderRequest, visit: Visit, use: Use, is_queued: bool) -> Accepted:
-        admission = await self._limit.admit(visit.client, self._memory.in_redis(use))
+        memory = self._memory.in_redis(use)
+        admission = await self._limit.admit(visit.client, memory)
         visit.allowance = admission.allowance
-        if admission.repeats and (known := self._memory.read(use, admission.repeats)):
+        if admission.repeats and (known := self._memory.read(memory, admission.repeats)):
             return Accepted(known, replayed=True)
         _admitted(admission.allowance)
         try:
@@ -84,7 +85,7 @@ class OrderDesk:
             raise
         if accepted.replayed:
             self._give_back(visit)
-        self._memory.remember(use, accepted.order_id)
+        self._memory.remember(use, memory, accepted.order_id)
         return accepted
 
     def _give_back(self, visit: Visit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from asyncio import TimerHandle
+from itertools import chain
 from typing import Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -74,14 +75,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+        if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MAX_HEAD:
             self._refusal = Refusal("header_too_large")
         elif version not in {
             "1.0",
             "1.1",
         }:  # the parser takes 0.9 and 2.0 too, but answers to them look otherwise
             self._refusal = Refusal("bad_request", "The version of HTTP must be 1.1 or 1.0.")
-        elif version == "1.1" and sum(name == b"host" for name, _ in self.headers) != 1:
+        elif version == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
             self._refusal = Refusal("bad_request", "The request must name its host, once.")
         if self._refusal is not None:
             raise ValueError(self._refusal.code)  # stops the parser

@@ -65,19 +65,19 @@ class RepeatMemory:
         """Where all processes remember it."""
         return Memory(f"{self._prefix}:{use.account}:{use.key}", f"{use.fingerprint.hex()}:")
 
-    def read(self, use: Use, value: str) -> UUID | None:
-        """The order in what Redis remembers; None when that is not ours."""
+    @staticmethod
+    def read(memory: Memory, value: str) -> UUID | None:
+        """The order in what Redis remembers there; None when that is not ours."""
         with suppress(ValueError):
-            return UUID(value.removeprefix(self.in_redis(use).mark))
+            return UUID(value.removeprefix(memory.mark))
         return None
 
-    def remember(self, use: Use, order_id: UUID) -> None:
-        """Call it only when the order is committed."""
+    def remember(self, use: Use, memory: Memory, order_id: UUID) -> None:
+        """Call it only when the order is committed; `memory` is where all processes do."""
         self._own[use] = order_id
         if len(self._own) > MAX_OWN:
             self._own.popitem(last=False)
         if self._tally is not None:
-            memory = self.in_redis(use)
             self._tally.tell(Question(name=memory.name, value=f"{memory.mark}{order_id}"))
 
 

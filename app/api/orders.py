@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 from litestar import Request as LitestarRequest
 from litestar import Router, get, post
@@ -67,8 +66,8 @@ async def execute_order(request: Request, order_id: FromPath[str]) -> JsonAnswer
         await state.parts.intake.execute(order, account=DEFAULT_ACCOUNT)
     finally:
         await state.desk.look(visit)
-    answer = OrderQueued(order, FIRST, _watch_path(order))
-    return JsonAnswer(answer, 202, {"Location": _order_path(order), **rate_limit_headers(request.scope)})
+    answer = OrderQueued(order, FIRST, _watch_path(str(order)))
+    return JsonAnswer(answer, 202, {"Location": _order_path(str(order)), **rate_limit_headers(request.scope)})
 
 
 @get("/{order_id:str}", name="getOrder")
@@ -119,8 +118,9 @@ async def _place(request: Request, *, is_queued: bool) -> JsonAnswer:
     finally:
         # Every answer to a POST says what is left of the allowance, the refusals too.
         await state.desk.look(visit)
-    answer = OrderAccepted(order_id, FIRST, is_repeat, _watch_path(order_id))
-    headers = {"Location": _order_path(order_id), **rate_limit_headers(request.scope)}
+    name = str(order_id)
+    answer = OrderAccepted(order_id, FIRST, is_repeat, _watch_path(name))
+    headers = {"Location": _order_path(name), **rate_limit_headers(request.scope)}
     if is_repeat:
         return JsonAnswer(answer, 200, {**headers, "Idempotent-Replayed": "true"})
     return JsonAnswer(answer, 201, headers)
@@ -139,11 +139,11 @@ async def _list(reader: OrderReader, query: Query, wallet: str | None) -> JsonAn
     return JsonAnswer(OrderList(orders, page.has_more, next_cursor, page.as_of))
 
 
-def _order_path(order_id: UUID) -> str:
+def _order_path(order_id: str) -> str:
     return f"/api/orders/{order_id}"
 
 
-def _watch_path(order_id: UUID) -> str:
+def _watch_path(order_id: str) -> str:
     return f"/api/orders/execute?orderId={order_id}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
+from time import time_ns
 
 
 def iso(time: dt.datetime) -> str:
@@ -10,4 +12,10 @@ def iso(time: dt.datetime) -> str:
 
 
 def iso_now() -> str:
-    return iso(dt.datetime.now(dt.UTC))
+    seconds, milliseconds = divmod(time_ns() // 1_000_000, 1000)
+    return f"{_whole_second(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=1)
+def _whole_second(seconds: int) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")

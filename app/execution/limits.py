@@ -101,7 +101,8 @@ class OrderLimit:
         # Counted here too: should Redis go away, this process goes on from here. And what it missed while it
         # was away is known here, so it cannot be admitted a second time.
         own = self._local.take(client)
-        return min(own, allowance, key=lambda known: (known.is_admitted, known.remaining))
+        is_own = (own.is_admitted, own.remaining) <= (allowance.is_admitted, allowance.remaining)
+        return own if is_own else allowance
 
     def _allowance(self, told: Told) -> Allowance:
         remaining = self._per_minute - told.count
@@ -148,7 +149,7 @@ class LocalWindow:
         is_admitted = len(times) < self._limit
         if is_admitted:
             times.append(time.monotonic())
-        return self._allowance(times)._replace(is_admitted=is_admitted)
+        return self._allowance(times, is_admitted=is_admitted)
 
     def look(self, client: Client) -> Allowance:
         return self._allowance(self._times(client))
@@ -166,9 +167,9 @@ class LocalWindow:
             times.popleft()
         return times
 
-    def _allowance(self, times: deque[float]) -> Allowance:
+    def _allowance(self, times: deque[float], *, is_admitted: bool = True) -> Allowance:
         reset = times[0] + WINDOW - time.monotonic() if times else WINDOW
-        return _allowance(self._limit, self._limit - len(times), reset)
+        return _allowance(self._limit, self._limit - len(times), reset, is_admitted=is_admitted)
 
 
 def _allowance(limit: int, remaining: int, reset: float, *, is_admitted: bool = True) -> Allowance:

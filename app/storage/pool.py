@@ -17,7 +17,7 @@ class BriefConnection(psycopg.AsyncConnection[TupleRow]):
     """A connection whose failure to connect is an error without a past."""
 
     @classmethod
-    async def connect(cls, *args: Any, **kwargs: Any) -> BriefConnection:  # type: ignore[override]
+    async def connect(cls, *args: Any, **kwargs: Any) -> BriefConnection:
         """Raises psycopg.Error."""
         try:
             return await super().connect(*args, **kwargs)
@@ -37,7 +37,7 @@ class UncancelledPool(AsyncConnectionPool[BriefConnection]):
         super().__init__(conninfo, connection_class=BriefConnection, **kwargs)
         self._at_work: set[asyncio.Task[Any]] = set()
 
-    async def getconn(self, timeout: float | None = None) -> BriefConnection:
+    async def getconn(self, timeout: float | None = None) -> BriefConnection:  # noqa: ASYNC109  # as in psycopg_pool
         getting = self._begin(super().getconn(timeout))
         try:
             return await asyncio.shield(getting)

@@ -98,7 +98,7 @@ class Listener:
     def _take(self, payload: str) -> None:
         try:
             notices = parse_payload(payload)
-        except ValueError:
+        except (ValueError, msgspec.ValidationError):
             log.warning("stream.malformed_notice", payload=payload[:200])
         else:
             self._on_notice(notices)
@@ -139,10 +139,13 @@ class _Hearing(Ear):
 
 
 def parse_payload(payload: str) -> Notices:
-    """What the lines `uuid:sequence` and `uuid:sequence position status time data` tell. Raises ValueError."""
+    """What the lines `uuid:sequence` and `uuid:sequence position status time data` tell.
+
+    Raises ValueError or msgspec.ValidationError.
+    """
     notices = []
     for line in payload.split("\n"):
         name, _, rest = line.partition(" ")
         order_id, _, sequence = name.partition(":")
-        notices.append(Notice(UUID(order_id), int(sequence), rest))
+        notices.append(Notice(msgspec.convert(order_id, UUID), int(sequence), rest))
     return notices
