@@ -15,8 +15,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from app.errors import StorageUnavailable
-from app.storage.ear import is_readable
-from app.storage.pool import BriefConnection, UncancelledPool
+from app.storage.pool import BriefConnection, SteadyPool
 
 Answer = TypeVar("Answer")
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
@@ -65,11 +64,6 @@ async def connect(conninfo: str) -> Connection:
     return await BriefConnection.connect(conninfo, autocommit=True, prepare_threshold=1)
 
 
-def has_news(connection: Connection) -> bool:
-    """Whether an idle connection has something to say: nothing but that the server has ended it."""
-    return is_readable(connection.fileno())
-
-
 @contextmanager
 def answering_within(connection: Connection, seconds: float) -> Iterator[None]:
     """Ends a wait for a silent server by cutting the socket: cancelling a query would first ask that server to stop."""
@@ -112,7 +106,7 @@ class Database:
 
     def __init__(self, conninfo: str, size: int = POOL_SIZE) -> None:
         self.conninfo = conninfo
-        self.pool = UncancelledPool(
+        self.pool = SteadyPool(
             conninfo,
             min_size=1,
             max_size=size,
@@ -122,8 +116,6 @@ class Database:
             reconnect_timeout=RECONNECT_SECONDS,
             kwargs={"prepare_threshold": 1},
             configure=_autocommit,
-            # A connection that died with a restarted server is replaced before anybody sees it.
-            check=_check,
         )
 
     async def __aenter__(self) -> Self:
@@ -143,12 +135,6 @@ class Database:
             async with self.pool.connection() as connection:
                 with answering_within(connection, READ_SECONDS):
                     yield connection
-
-
-async def _check(connection: Connection) -> None:
-    if has_news(connection):
-        await connection.close()  # else the pool takes it for good, and lends it again
-        raise psycopg.OperationalError("the server has ended the connection")
 
 
 async def _autocommit(connection: Connection) -> None:

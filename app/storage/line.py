@@ -9,7 +9,8 @@ from typing import Final
 
 import psycopg
 
-from app.storage.database import Connection, connect, has_news
+from app.storage.database import Connection, connect
+from app.storage.pool import has_news
 
 FIRST_BACKOFF: Final = 0.05  # seconds
 LAST_BACKOFF: Final = 1.0

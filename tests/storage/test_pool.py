@@ -1,18 +1,20 @@
-"""A pool that loses no connection: each borrower cancelled at each step of the way."""
+"""A pool that loses no connection, whenever a borrower is cancelled, and lends none that the server has ended."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
 
 from app.errors import StorageUnavailable
-from app.storage.database import Database, conninfo
+from app.storage.database import POOL_SIZE, Database, connect, conninfo
 
 IN_VAIN: Final = 0.01  # seconds that a borrower waits who gets nothing
 LONG: Final = 5.0
 OTHERS: Final = 3
+CROWDS: Final = [1, 2 * POOL_SIZE]  # who asks at the same time after the server has ended all connections
 STEPS: Final = range(12)  # turns of the event loop: more than it takes to lend and to take back
 
 
@@ -53,3 +55,33 @@ async def _cancelled(database: Database, who: int, steps: int, patience: float) 
     [holder, *others][who].cancel()
     for outcome in await asyncio.gather(holder, *others, return_exceptions=True):
         assert outcome is None or isinstance(outcome, asyncio.CancelledError | StorageUnavailable)
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+async def test_connections_that_the_server_has_ended_are_no_callers_trouble(
+    shared_database_url: str, crowd: int
+) -> None:
+    async with Database(conninfo(shared_database_url, "test")) as database:
+        all_have_one = asyncio.Barrier(POOL_SIZE)
+
+        async def hold() -> int:
+            async with database.connection() as connection:
+                await all_have_one.wait()
+                return connection.info.backend_pid
+
+        pids = await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
+        await _end(shared_database_url, pids)
+
+        async def ask() -> tuple[int, ...] | None:
+            async with database.connection() as connection:
+                return await (await connection.execute("SELECT 1")).fetchone()
+
+        assert await asyncio.gather(*(ask() for _ in range(crowd))) == [(1,)] * crowd
+
+
+async def _end(url: str, pids: Sequence[int]) -> None:
+    """Returns when they are gone."""
+    async with await connect(conninfo(url, "test")) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) AS pid", [list(pids)]
+        )
