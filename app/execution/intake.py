@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.errors import IdempotencyMismatch, NotExecutable, UnknownOrder
+from app.errors import IdempotencyMismatch, NotExecutable, StorageUnavailable, UnknownOrder
 from app.orders.fingerprint import fingerprint
 from app.orders.model import OrderRequest, new_order_id
 from app.storage.database import Connection, Database, unavailable
@@ -118,10 +118,12 @@ class Intake(Laned):
     ) -> Sequence[Accepted | Exception]:
         rows = await _ACCEPT.rows(connection, _ENCODER.encode(orders).decode(), row=_Stored._make)
         stored = {row.requested_id: row for row in rows}
-        return [_answer(order, stored[order.id]) for order in orders]
+        return [_answer(order, stored.get(order.id)) for order in orders]
 
 
-def _answer(order: _NewOrder, stored: _Stored) -> Accepted | Exception:
+def _answer(order: _NewOrder, stored: _Stored | None) -> Accepted | Exception:
+    if stored is None:
+        return StorageUnavailable("the order that has this idempotency key is just being pruned")
     if stored.known is None:
         return Accepted(order.id, replayed=False)
     if stored.known.hex() != order.fingerprint:

@@ -60,6 +60,9 @@ class OrderJobManager(JobManager):
         self._is_dry = has_room  # what is told from here on may be too new for the answer
         with _connector_errors():
             job, has_more = await self._fetcher.fetch(wanted, worker_id)
+            while job is None and has_room and not self._is_dry:  # procrastinate forgets news of this moment
+                self._is_dry = True
+                job, has_more = await self._fetcher.fetch(wanted, worker_id)
         if job is None or has_more:
             self._is_dry = False
         return job

@@ -184,8 +184,7 @@ class GroupCommit(Generic[Item, Result]):
         else:
             log.info("lane.isolating", lane=self.name, items=len(batch), error=str(error))
             for i, waiting in enumerate(batch):
-                if again := await self._flush([waiting]):
-                    return [*again, *batch[i + 1 :]]
+                await self._flush([waiting])
                 if self._line.is_lost():
                     return batch[i + 1 :]
         return ()

@@ -64,9 +64,20 @@ class Ledger(Laned):
         self._lane: GroupCommit[Item, Any] = GroupCommit("ledger", conninfo, self._write, kind=type)
 
     async def claim(self, order_id: UUID, worker: int, max_deaths: int) -> Claimed | Suspect | None:
-        """The order, if this worker won it; None when there is nothing to do. Raises StorageUnavailable."""
-        claimed: Claimed | Suspect | None = await self._lane.submit(Claim(order_id, worker, max_deaths))
-        return claimed
+        """The order, if this worker won it; None when there is nothing to do. Raises StorageUnavailable.
+
+        An order that this version of the engine cannot read is handed back, and the ValueError raised.
+        """
+        row: ClaimRow | None = await self._lane.submit(Claim(order_id, worker, max_deaths))
+        if row is None:
+            return None
+        if not row.claimed:
+            return Suspect(row.deaths)
+        try:
+            return _claimed(row)
+        except ValueError:
+            await self._lane.submit(Release(order_id, row.fence, died=False))
+            raise
 
     def move(self, move: Move) -> asyncio.Future[OrderEvent]:
         """Begins a move; the event that it appends, or LostClaim when the guard refused it, or StorageUnavailable.
@@ -102,7 +113,7 @@ class Ledger(Laned):
         """What became of each order: an answer for each item that was joined; items are of one kind."""
         if isinstance(items[0], Claim):
             claims = await _call(_CLAIM, connection, items, ClaimRow._make)
-            return {row.order_id: [_claimed(row) if row.claimed else Suspect(row.deaths)] for row in claims}
+            return {row.order_id: [row] for row in claims}
         if isinstance(items[0], Move):
             moves = {move.id: move for move in items if isinstance(move, Move)}
             made = await _call(_MOVE, connection, items, MoveRow._make)

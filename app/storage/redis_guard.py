@@ -79,7 +79,7 @@ class RedisGuard:
     async def _until_back(self, redis: Redis) -> None:
         while True:
             # Looks at once: an answer that was merely late must not cost half a second of shared limits.
-            with suppress(RedisError, OSError, TimeoutError):
+            with suppress(Exception):  # whatever it is, Redis is not back
                 async with asyncio.timeout(PROBE_SECONDS):
                     await redis.ping()
                 break

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.errors import NotExecutable, StorageUnavailable, UnknownOrder
-from app.execution.intake import Enqueue, Intake
+from app.execution.intake import Accepted, Enqueue, Intake
 from app.jobs.app import enqueue
 from app.orders.model import new_order_id
 from app.orders.tokens import BONK, USDC
@@ -64,6 +64,32 @@ async def test_an_order_that_is_only_stored_has_no_job(books: Books) -> None:
     assert (await books.order(order_id)).queued_at is None
     assert await books.jobs_of(order_id) == []
     assert len(await books.events(order_id)) == 1
+
+
+async def test_an_order_that_is_pruned_while_its_key_is_used_again_spoils_no_other(books: Books) -> None:
+    known, request = await books.intake.accept(a_request(), key="known"), a_request()
+    async with await connect(books.url) as reader, reader.transaction():
+        await reader.execute("SELECT pg_advisory_xact_lock('order_log'::regclass::bigint)")  # see enter_log
+        accepting = asyncio.gather(
+            books.intake.accept(request, key="known"),
+            *(books.intake.accept(request, key=key) for key in ("new", None)),
+            return_exceptions=True,
+        )
+        await until_somebody_waits_for_the_log(books)
+        await books.ask("DELETE FROM orders WHERE id = %s", known.order_id)
+    refused, *accepted = await accepting
+
+    assert isinstance(refused, StorageUnavailable)
+    for outcome in accepted:
+        assert isinstance(outcome, Accepted)
+        assert await books.status(outcome.order_id) == "pending"
+    assert not (await books.intake.accept(request, key="known")).replayed
+
+
+async def until_somebody_waits_for_the_log(books: Books) -> None:
+    query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    while not await books.ask(query):  # noqa: ASYNC110  # happens in the database
+        await asyncio.sleep(0.01)
 
 
 async def test_orders_accepted_together_share_a_job_and_a_notification(books: Books) -> None:

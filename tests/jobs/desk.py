@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, cast
 
@@ -29,13 +29,18 @@ class Room:
 
 
 class Counting(JobFetcher):
-    """Counts what is asked."""
+    """Counts what is asked; something may happen between the first answer and its reader."""
 
     asked = 0
+    after_the_first: Callable[[], Awaitable[None]] | None = None
 
     async def fetch(self, queues: Iterable[str], worker: int) -> Fetched:
         self.asked += 1
-        return await super().fetch(queues, worker)
+        fetched = await super().fetch(queues, worker)
+        if self.after_the_first is not None:
+            happen, self.after_the_first = self.after_the_first, None
+            await happen()
+        return fetched
 
 
 class Told(procrastinate.PsycopgConnector):

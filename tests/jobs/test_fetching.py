@@ -6,8 +6,10 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from procrastinate.jobs import Status as JobStatus
 
+from app.errors import StorageUnavailable
 from app.jobs.app import ORDERS_QUEUE, enqueue
 from app.orders.lifecycle import Status
 from app.orders.model import new_order_id
@@ -50,6 +52,24 @@ async def test_news_since_the_last_job_is_looked_after_at_once(books: Books) -> 
         assert heard == ["orders job_inserted"]
 
 
+async def test_news_that_come_while_nothing_is_found_are_looked_after_at_once(books: Books) -> None:
+    worker = await books.a_worker()
+
+    async def on_notification(**_: Any) -> None:
+        pass  # procrastinate's worker forgets by the next line what it heard meanwhile
+
+    async with a_desk(books) as (manager, fetcher, connector):
+        await manager.listen_for_jobs(on_notification=on_notification, queues=QUEUES)
+
+        async def come() -> None:
+            await enqueue(books.connection, [new_order_id()])
+            await connector.tell(channel="orders", payload=json.dumps({"type": "job_inserted", "job_id": 1}))
+
+        fetcher.after_the_first = come
+        assert await manager.fetch_job(QUEUES, worker) is not None
+        assert fetcher.asked == 2
+
+
 async def test_a_job_that_is_not_due_yet_is_not_said_to_be_left(books: Books) -> None:
     worker = await books.a_worker()
     async with a_desk(books) as (manager, fetcher, _):
@@ -80,6 +100,30 @@ async def test_jobs_that_end_together_are_deleted_together_and_one_that_is_gone_
             return await order_jobs(books) == []
 
         await until(none_is_left)
+
+
+async def test_a_deletion_whose_answer_is_lost_is_tried_again(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await books.a_worker()
+    lost: list[int] = []
+    async with a_desk(books) as (manager, *_):
+        await enqueue(books.connection, [new_order_id()])
+        job = await manager.fetch_job(QUEUES, worker)
+        assert job is not None
+        delete = manager._finished._lane.submit
+
+        async def lose_the_first(job_id: int) -> None:
+            if not lost:
+                lost.append(job_id)
+                raise StorageUnavailable("the connection is lost")
+            await delete(job_id)
+
+        monkeypatch.setattr(manager._finished._lane, "submit", lose_the_first)
+        await manager.finish_job(job, JobStatus.SUCCEEDED, delete_job=True)
+
+    assert lost == [job.id]
+    assert await order_jobs(books) == []
 
 
 async def test_procrastinate_keeps_no_history_of_jobs(books: Books) -> None:

@@ -64,6 +64,23 @@ async def test_a_claimed_order_says_all_there_is_to_know(books: Books) -> None:
     assert (await books.events(order_id))[1].data == {"attempt": 1}
 
 
+async def test_an_order_that_a_later_version_stored_is_left_to_it_and_hurts_no_other(books: Books) -> None:
+    [unreadable, readable] = [await books.accept() for _ in range(2)]
+    await books.ask("UPDATE orders SET scenario = 'of a later version' WHERE id = %s", unreadable)
+    worker = await books.a_worker()
+
+    refused, claimed = await asyncio.gather(
+        *(books.ledger.claim(order_id, worker, 1) for order_id in (unreadable, readable)),
+        return_exceptions=True,
+    )
+
+    assert isinstance(refused, ValueError)
+    assert isinstance(claimed, Claimed)
+    assert (await books.order(readable)).fence == 1
+    order = await books.order(unreadable)
+    assert (order.claimed_by, order.deaths) == (None, 0)
+
+
 @pytest.mark.parametrize("status", [Status.ROUTING, Status.BUILDING, Status.SUBMITTED])
 async def test_an_order_in_the_hands_of_a_live_worker_is_left_to_it(books: Books, status: Status) -> None:
     claimed = await books.bring_to(status)
