@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 import pytest
 
@@ -94,6 +95,42 @@ def test_a_large_order_is_split_over_both_venues_and_named_after_the_largest_leg
         == max(together.route.legs, key=lambda leg: leg.amount_in * (leg.token_in == SOL)).venue
     )
     assert together.route.saving > 0
+
+
+@pytest.mark.parametrize(("token_in", "token_out"), PAIRS)
+@pytest.mark.parametrize("dollars", [1_000_000, 2_000_000, 4_000_000, 8_000_000, 20_000_000])
+def test_what_is_too_much_for_one_pool_or_one_venue_is_split_over_all(
+    token_in: Token, token_out: Token, dollars: int
+) -> None:
+    desk, swap = Desk(), worth(dollars, token_in, token_out)
+    quotes = asked(desk.board(EXCHANGE), swap)
+    if quotes:
+        best = best_route(
+            Hops(EXCHANGE).pools.values(),
+            token_in,
+            token_out,
+            swap.amount_in,
+            leg_cost=BOARD.leg_cost(token_out),
+        )
+        assert BOARD.worth(desk.choose(swap, quotes), swap) >= best.net_out * (1 - 1e-8) - 2
+    assert quotes or dollars > 2_000_000
+
+
+def asked(board: Board, swap: Swap) -> list[Quote]:
+    """The quotes of the venues that take the amount."""
+    quotes = []
+    for venue in VENUES:
+        with suppress(Unfillable):
+            quotes.append(board.quote(venue, swap))
+    return quotes
+
+
+def test_a_venue_that_is_asked_for_too_much_still_takes_a_part() -> None:
+    desk, swap = Desk(), worth(8_000_000, SOL, JUP)
+    (quote,) = asked(desk.board(EXCHANGE), swap)
+    chosen = desk.choose(swap, [quote])
+    assert {leg[0] for leg in legs(chosen)} == set(VENUES)
+    assert chosen.amount_out > quote.amount_out
 
 
 def test_a_leg_says_the_part_that_its_fee_takes() -> None:

@@ -145,7 +145,8 @@ def _rest(piece: Piece, used: float) -> Piece:
 
 def _input_for(piece: Piece, output: float) -> float:
     per_unit = output * piece.start * piece.start
-    return min(per_unit / (1 - piece.bend * per_unit), piece.length)
+    left = 1 - piece.bend * per_unit  # of the price where the piece starts; none, for a float, at its far end
+    return min(per_unit / left, piece.length) if left > 0 else piece.length
 
 
 def _filled(curves: Sequence[Curve], s: float, amount: float) -> list[float]:

@@ -106,6 +106,11 @@ class Network:
         )
         return Flow(inputs, output, (bid, asked))
 
+    def usable(self, chosen: Collection[Way]) -> frozenset[Way]:
+        """Of these ways those that lead anywhere: a hop over another token needs the one before it, or after it."""
+        two_hops = (way for stage in self._stages(chosen) for ways in stage for way in ways)
+        return frozenset((*(way for way in self.direct if way in chosen), *two_hops))
+
     def _stages(self, chosen: Collection[Way]) -> list[tuple[list[Way], list[Way]]]:
         stages = [
             ([way for way in firsts if way in chosen], [way for way in seconds if way in chosen])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app.errors import Unfillable
 from app.orders.tokens import Token
-from app.venues.routing.allocation import Allocation, Amounts
+from app.venues.routing.allocation import IMPOSSIBLE, Allocation, Amounts
 from app.venues.routing.network import Network, Way
 from app.venues.routing.plan import Leg, Plan, RoutedPool, SinglePool
 from app.venues.routing.selection import Selection
@@ -18,7 +18,8 @@ def best_route(
     """The plan that is worth the most: what it pays less `leg_cost` for every leg beyond the first.
 
     Amounts in base units, the cost in those of the token bought. It is never worth less than the best single pool, and
-    falls short of the best there is by rounding alone. Raises Unfillable.
+    falls short of the best there is by rounding alone. Raises Unfillable, also where what there is may be worth less
+    than its legs cost.
     """
     if amount_in < 1 or token_in == token_out:
         raise Unfillable("There is nothing to swap.")
@@ -47,7 +48,7 @@ def _best_single(network: Network) -> Way | None:
 def _best_amounts(network: Network, leg_cost: int, single: Amounts) -> Amounts:
     """Of equal ones the one with the fewest legs, a single pool before all others."""
     best: Amounts = single
-    worth: float = sum(way.amount_out(amount) for way, amount in single.items())
+    worth = sum(way.amount_out(amount) for way, amount in single.items()) if single else IMPOSSIBLE
     for candidate in Selection(network, leg_cost).candidates():
         allocation = Allocation(network, candidate, leg_cost)
         allocation.improve()

@@ -16,6 +16,9 @@ from app.venues.simulated.exchange import Exchange
 from app.venues.simulated.hops import Hop, Hops
 from app.venues.simulated.listings import LISTINGS
 
+LEAST_PAID: Final = (
+    2  # the part of its worth that a split pays at least: as a constant product that takes what it holds
+)
 LEG_COST: Final = 50_000  # lamports: what every leg beyond the first adds to a transaction's price
 
 
@@ -29,13 +32,13 @@ class Board:
         self._routes: dict[tuple[frozenset[str], Swap], Quote] = {}
 
     def quote(self, venue: str, swap: Swap) -> Quote:
-        """What the venue pays in its best pool, or over two of its pools where that is worth more. Raises Unfillable."""
+        """What the venue pays in its best pool, or over two of its pools where that is worth more. Raises Unfillable.
+
+        What is too much for any of these is split over all of its pools.
+        """
         known = self._quotes.get((venue, swap))
         if known is None:
-            try:
-                known = self._alone((venue,), swap)
-            except Unfillable as error:
-                known = error
+            known = self._alone((venue,), swap) or self._split((venue,), swap) or _unfillable()
             self._quotes[venue, swap] = known
         if isinstance(known, Unfillable):
             raise known
@@ -47,6 +50,14 @@ class Board:
         if key not in self._routes:
             self._routes[key] = self._together(venues, swap)
         return self._routes[key]
+
+    def too_small(self, swap: Swap) -> list[str]:
+        """The venues that were asked and hold too little for the whole amount: they may still take a part."""
+        return [
+            venue
+            for (venue, asked), quote in self._quotes.items()
+            if asked == swap and isinstance(quote, Unfillable)
+        ]
 
     def worth(self, quote: Quote, swap: Swap) -> int:
         """The quote's output less the cost of its legs, in base units of the token bought."""
@@ -60,30 +71,46 @@ class Board:
         worth: int = LEG_COST * mid(SOL, slot) * scale
         return worth // (mid(token, slot) * 10**9)
 
+    def _fair_value(self, swap: Swap) -> int:
+        """In base units of the token bought; floored."""
+        mid, slot = self.exchange.market.mid, self.exchange.slot
+        bought, sold = swap.token_out, swap.token_in
+        value: int = swap.amount_in * mid(sold, slot) * 10**bought.decimals // 10**sold.decimals
+        return value // mid(bought, slot)
+
     def _together(self, venues: Collection[str], swap: Swap) -> Quote:
         """A split, where more pools could have a part in it than the best way has."""
         alone = self._alone(venues, swap)
-        assert alone.route is not None
-        pools, token_out = self._hops.prospects(venues, swap), swap.token_out
-        if len(pools) == len(alone.route.legs):
-            return alone
+        split = self._split(venues, swap, used=len(alone.route.legs) if alone and alone.route else 0)
+        found = [quote for quote in (alone, split) if quote]
+        if not found:
+            raise _unfillable()
+        return max(found, key=lambda quote: self.worth(quote, swap))
+
+    def _split(self, venues: Collection[str], swap: Swap, *, used: int = 0) -> Quote | None:
+        """Over all pools that could have a part in it; None where these are those used already, or no market for it."""
+        token_out = swap.token_out
+        pools = self._hops.prospects(venues, swap)
+        if len(pools) == used:
+            return None
         try:
             plan = best_route(
                 pools, swap.token_in, token_out, swap.amount_in, leg_cost=self.leg_cost(token_out)
             )
         except Unfillable:
-            return alone
+            return None
+        if plan.amount_out * LEAST_PAID < self._fair_value(swap):
+            return None
         largest = max(plan.legs, key=lambda leg: leg.amount_in if leg.token_in == swap.token_in else 0)
         route = Route(tuple(map(_leg, plan.legs)), _single(plan), plan.saving)
-        split = Quote(largest.venue, plan.amount_out, _fee_bps(plan), route)
-        return max(alone, split, key=lambda quote: self.worth(quote, swap))
+        return Quote(largest.venue, plan.amount_out, _fee_bps(plan), route)
 
-    def _alone(self, venues: Collection[str], swap: Swap) -> Quote:
-        """The best pool, or the best two in a row."""
+    def _alone(self, venues: Collection[str], swap: Swap) -> Quote | None:
+        """The best pool, or the best two in a row; None where they do not take the amount."""
         direct, over = self._hops.best_way(venues, swap)
         ways = [*([[direct]] if direct else []), *over]
         if not ways:
-            raise Unfillable("The amount is more than the pools hold, or buys less than the smallest unit.")
+            return None
         cost = self.leg_cost(swap.token_out)
         best = max(ways, key=lambda way: way[-1].amount_out - cost * (len(way) - 1))
         net = best[-1].amount_out - cost * (len(best) - 1)
@@ -109,8 +136,13 @@ class Desk:
         assert self._board is not None
         board = self._board
         with suppress(Unfillable):  # the pools have changed since the quotes
-            quotes = board.best([quote.venue for quote in quotes], swap), *quotes
+            venues = [*(quote.venue for quote in quotes), *board.too_small(swap)]
+            quotes = board.best(venues, swap), *quotes
         return max(quotes, key=lambda quote: board.worth(quote, swap))
+
+
+def _unfillable() -> Unfillable:
+    return Unfillable("The amount is more than the pools hold, or buys less than the smallest unit.")
 
 
 def _quoted(hop: Hop) -> Leg:

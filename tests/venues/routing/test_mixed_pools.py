@@ -127,6 +127,24 @@ def test_every_plan_passes_the_checker(seed: int) -> None:
     assert plan.saving >= 0
 
 
+# The last ones had a leg that did not earn its cost, or another pool in the place of a better one.
+@pytest.mark.parametrize(
+    "seed", [*range(60), 10235, 10302, 10316, 10509, 10534, 20235, 20376, 20731, 21016, 21541, 21770]
+)
+def test_no_plan_is_worth_more_with_a_pool_less(seed: int) -> None:
+    random = Random(seed)
+    pools = a_market(random)
+    for usd_to in (6, 7):
+        token_in, token_out, amount = a_sale(random, usd_to=usd_to)
+        for leg_cost in (0, 10_000, 606_060, worth(token_out, 0.05), worth(token_out, 5)):
+            plan = best_route(pools, token_in, token_out, amount, leg_cost=leg_cost)
+            for leg in plan.legs:
+                with suppress(Unfillable):
+                    others = [pool for pool in pools if pool.id != leg.pool]
+                    less = best_route(others, token_in, token_out, amount, leg_cost=leg_cost)
+                    assert_close(plan, less.net_out)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_more_is_never_worth_less(seed: int) -> None:
     random = Random(seed)

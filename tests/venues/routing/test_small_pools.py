@@ -26,7 +26,7 @@ def a_leg_cost(random: Random) -> int:
 
 
 def shortfall(pools: list[RoutedPool], amount: int, leg_cost: int) -> int:
-    """How much better than the solver's the best route is; where there is a route, the solver has one."""
+    """How much better than the solver's the best route is; where a route is worth something, the solver has one."""
     best = most_worth(pools, SOL, USDC, amount, leg_cost)
     try:
         plan = best_route(pools, SOL, USDC, amount, leg_cost=leg_cost)
