@@ -19,18 +19,24 @@ _JSON_TYPE: Final = re.compile(
 
 
 async def json_body(request: Request[Any, Any, Any]) -> bytes:
-    """The whole body. Raises Refusal."""
-    content_type, encoding, length = "application/json", "identity", 0
+    """The whole body. Raises Refusal.
+
+    A program may leave the type out, a page of another site must not: only with one its browser asks first.
+    """
+    content_type, encoding, length, is_page = "", "identity", 0, False
     for name, value in reversed(
         tuple(request.scope["headers"])
     ):  # of two fields of a name, the first one counts
         if name == b"content-type":
-            content_type = value.decode("latin-1") or content_type
+            content_type = value.decode("latin-1")
         elif name == b"content-encoding":
             encoding = value.decode("latin-1").lower()
         elif name == b"content-length":
             length = int(value)
-    if not _JSON_TYPE.match(content_type) or encoding != "identity":
+        elif name == b"origin":
+            is_page = True
+    is_json = bool(_JSON_TYPE.match(content_type)) if content_type else not is_page
+    if not is_json or encoding != "identity":
         raise Refusal("unsupported_media_type")
     if length > MAX_BODY:
         raise Refusal("body_too_large")

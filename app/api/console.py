@@ -76,7 +76,10 @@ async def console_asset(request: Request[Any, Any, Any], name: FromPath[str]) ->
 
 
 def _wants_page(request: Request[Any, Any, Any]) -> bool:
-    return request.accept.best_match([MediaType.JSON.value, MediaType.HTML.value]) == MediaType.HTML
+    try:
+        return request.accept.best_match([MediaType.JSON.value, MediaType.HTML.value]) == MediaType.HTML
+    except OverflowError:  # Litestar reads a weight as any float, "inf" too
+        return False
 
 
 def _sent(asset: Asset, request: Request[Any, Any, Any], **headers: str) -> ASGIResponse:

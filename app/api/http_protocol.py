@@ -84,6 +84,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refusal = Refusal("bad_request", "The version of HTTP must be 1.1 or 1.0.")
         elif version == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
             self._refusal = Refusal("bad_request", "The request must name its host, once.")
+        elif self.parser.should_upgrade():
+            self._refusal = self._why_not_upgrade()
         if self._refusal is not None:
             raise ValueError(self._refusal.code)  # stops the parser
         self._in_head, self._in_body = False, True
@@ -116,6 +118,17 @@ class HttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         # It would hold this object, as this holds it, until a full garbage collection, which is rare.
         self.parser = None  # type: ignore[assignment]  # as uvicorn does when a connection ends
+
+    def _why_not_upgrade(self) -> Refusal | None:
+        """The parser reads no body where an upgrade is offered: what comes would pass for another request."""
+        if any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        ):
+            return Refusal("bad_request", "A request that offers an upgrade must have no body.")
+        if self._should_upgrade() and self.cycle is not None and not self.cycle.response_complete:
+            return Refusal("bad_request", "A WebSocket must wait for the answer to the request before it.")
+        return None
 
     def _should_upgrade(self) -> bool:
         # The WebSocket library answers another method with an exception, and takes any version for 1.1.

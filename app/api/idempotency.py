@@ -10,18 +10,20 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
+from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.api.problems import Refusal
 from app.execution.limits import Memory
-from app.storage.tally import Question, Tally
+from app.storage.tally import REMEMBERED_SECONDS, Question, Tally
 
 KEY_HEADERS: Final = ("Idempotency-Key", "x-idempotency-key")
 KEY_LENGTH: Final = range(1, 256)
 _KEY_FIELDS: Final = {name.lower().encode() for name in KEY_HEADERS}
-MAX_OWN: Final = 2_000  # uses that this process remembers itself; Redis remembers those of a day
+MAX_OWN: Final = 2_000  # uses of the last day that this process remembers itself; Redis remembers all of them
+_NOTHING: Final = (None, 0.0)
 
 
 class Use(NamedTuple):
@@ -53,13 +55,15 @@ class RepeatMemory:
 
     def __init__(self, tally: Tally | None, database_url: str) -> None:
         self._tally = tally
-        self._own: OrderedDict[Use, UUID] = OrderedDict()  # the use that is oldest comes first
+        # With the time when it is forgotten; the use that is oldest comes first.
+        self._own: OrderedDict[Use, tuple[UUID, float]] = OrderedDict()
         # Two ledgers may share a Redis: the keys of one are no repeats in the other.
         self._prefix = f"order-engine:idem:{_ledger_name(database_url)}"
 
     def find(self, use: Use) -> UUID | None:
         """The order that this process remembers for this very request under this key."""
-        return self._own.get(use)
+        order_id, until = self._own.get(use, _NOTHING)
+        return order_id if monotonic() < until else None
 
     def in_redis(self, use: Use) -> Memory:
         """Where all processes remember it."""
@@ -74,7 +78,7 @@ class RepeatMemory:
 
     def remember(self, use: Use, memory: Memory, order_id: UUID) -> None:
         """Call it only when the order is committed; `memory` is where all processes do."""
-        self._own[use] = order_id
+        self._own[use] = order_id, monotonic() + REMEMBERED_SECONDS
         if len(self._own) > MAX_OWN:
             self._own.popitem(last=False)
         if self._tally is not None:

@@ -108,11 +108,16 @@ def wallet_of(text: str) -> str:
 
 
 def wallet_in_path(text: str, raw_path: bytes) -> str:
-    """The wallet that a path names; the server puts a replacement character for what is not UTF-8, we refuse it."""
+    """The wallet that a path names.
+
+    The server puts a replacement character for what is not UTF-8, and the router takes slashes away: we refuse both.
+    """
     try:
-        unquote_to_bytes(raw_path).decode("utf-8")
+        named = unquote_to_bytes(raw_path.rstrip(b"/").rpartition(b"/")[2]).decode("utf-8")
     except UnicodeDecodeError:
         raise malformed("wallet", "is not percent-encoded UTF-8") from None
+    if named != text:
+        raise malformed("wallet", "with a slash must be given as ?wallet=")
     return wallet_of(text)
 
 

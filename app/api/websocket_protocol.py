@@ -117,6 +117,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().shutdown()
         self._end_soon()
 
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        if self.close_sent:  # while the client has sent no pong, it may read nothing either
+            self._end_soon()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._deadline is not None:

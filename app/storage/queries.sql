@@ -65,7 +65,7 @@ SELECT at FROM order_events WHERE position >= %b ORDER BY position LIMIT 1
 
 -- steps_by_second: how many orders of an account came to each of these statuses, and how long the confirmed ones took
 SELECT date_trunc('second', e.at), e.status, count(*),
-       array_agg(round(extract(epoch FROM e.at - o.created_at) * 1000)::integer) FILTER (WHERE e.status = 'confirmed')
+       array_agg(round(extract(epoch FROM e.at - o.created_at) * 1000)::bigint) FILTER (WHERE e.status = 'confirmed')
   FROM order_events e
   JOIN orders o ON o.id = e.order_id AND o.account = %(account)b
  WHERE e.position > %(after)b AND e.position <= %(until)b AND e.status IN ('pending', 'confirmed', 'failed')

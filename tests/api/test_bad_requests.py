@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace as with_other
 from typing import Any
 
@@ -181,6 +182,40 @@ async def test_an_offer_of_http2_costs_no_body(api: Api) -> None:
     head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: %d\r\n\r\n" % len(body)
 
     assert (await exchange(api, head + body)).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize("offer", [b"TLS/1.0", b"websocket", b"h2c, foo"])
+@pytest.mark.parametrize("framing", [b"Content-Length: 44", b"Transfer-Encoding: chunked"])
+async def test_no_body_passes_for_a_request_because_an_upgrade_is_offered(
+    api: Api, offer: bytes, framing: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection(*api.address)
+    async with asyncio.timeout(10):
+        writer.write(b"POST /api/orders HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n")
+        writer.write(b"Upgrade: " + offer + b"\r\n" + framing + b"\r\n\r\n")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        with suppress(OSError):
+            writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer += await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_websocket_does_not_overtake_the_answer_before_it(api: Api) -> None:
+    slow = b"GET /api/orders HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    answer = await exchange(api, slow + b"GET /ws HTTP/1.1\r\nHost: x\r\n" + HANDSHAKE + b"\r\n")
+
+    assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 400 "))
+
+
+async def test_a_page_of_another_site_has_to_say_that_it_sends_json(api: Api) -> None:
+    body = json.dumps(an_order()).encode()
+    for origin, status in ({}, 201), ({"Origin": "https://elsewhere.example"}, 415):
+        answer = await api.http.post("/api/orders", content=body, headers=origin)
+        assert answer.status_code == status
 
 
 async def test_a_fault_of_the_engine_is_logged_and_not_told(settings: Settings) -> None:

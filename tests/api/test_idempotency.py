@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 
 import pytest
 import redis.asyncio
 
+from app.api import idempotency
 from app.settings import Settings
+from app.storage.tally import REMEMBERED_SECONDS
+from tests.support.books import Books
 from tests.support.wire import wire_to_postgres
 
 from .support import (
@@ -136,6 +140,21 @@ async def test_a_repeat_is_answered_when_the_limit_is_used_up_and_redis_away(dat
     async with running_api(a_settings(database_url, CLOSED_PORT_REDIS, api_max_orders_per_min=1)) as api:
         assert [(await api.place("key")).status_code for _ in range(3)] == [201, 200, 200]
         check_problem(await api.place("another"), 429, "rate_limited")
+
+
+async def test_what_is_remembered_is_forgotten_after_a_day(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_api(a_settings(database_url, CLOSED_PORT_REDIS)) as api, Books(database_url) as books:
+        first = await api.place("key")
+        await books.ask("DELETE FROM orders")
+        assert (await api.place("key")).status_code == 200
+        a_day_later = time.monotonic() + REMEMBERED_SECONDS
+        monkeypatch.setattr(idempotency, "monotonic", lambda: a_day_later)
+        again = await api.place("key")
+
+    assert again.status_code == 201
+    assert again.json()["orderId"] != first.json()["orderId"]
 
 
 async def test_a_memory_that_is_not_ours_leaves_the_decision_to_postgres(

@@ -89,7 +89,7 @@ async def test_a_malformed_sequence_is_named(api: Api) -> None:
 
 
 async def test_a_malformed_wallet_in_the_path_is_named(api: Api) -> None:
-    for wallet in ("ab", "a" * 65, "a%00bc", "%FF%FE"):
+    for wallet in ("ab", "a" * 65, "a%00bc", "%FF%FE", "abc%2F", "%2Fabc", "abc%2F%2F"):
         answer = await api.http.get(f"/api/orders/user/{wallet}")
 
         assert check_problem(answer, 400, "invalid_parameter")["errors"][0]["parameter"] == "wallet"

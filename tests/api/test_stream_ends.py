@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any, cast
 
 import pytest
 
-from app.api import stream, websocket_protocol
+from app.api import server, stream, websocket_protocol
+from app.api.websocket_protocol import WebSocketProtocol
 from app.settings import Settings
 from tests.stream.support import Orders
 from tests.support.wire import wire_to_postgres
@@ -152,6 +154,37 @@ async def test_a_watcher_that_never_reads_again_is_cut_off(
 
     _, writer = await a_deaf_client(api, FLAT.format(order_id))
     await eventually(lambda: _is_cut_off(writer))
+
+
+async def test_a_watcher_that_answers_no_ping_is_cut_off_though_something_is_unsent(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Undrained:
+        """A transport some of whose bytes never leave: it would wait for ever with its end."""
+
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._transport, name)
+
+        def close(self) -> None:
+            pass
+
+    class Stuck(WebSocketProtocol):
+        def keepalive_timeout(self) -> None:
+            self.transport = cast("Any", Undrained(self.transport))
+            super().keepalive_timeout()
+
+    monkeypatch.setattr(server, "WebSocketProtocol", Stuck)
+    monkeypatch.setattr(server, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(websocket_protocol, "CLOSE_SECONDS", 0.2)
+    async with running_api(settings) as api:
+        order_id = await api.placed()
+        _, writer = await a_deaf_client(api, FLAT.format(order_id))
+        await eventually(lambda: is_watched(api, order_id, by=1))
+        await eventually(lambda: is_watched(api, order_id, by=0))
+        writer.close()
 
 
 async def _a_long_order(api: Api, orders: Orders) -> str:
