@@ -1,4 +1,8 @@
-"""Who gets what of a swap through a liquidity book, and the bins after it."""
+"""Who gets what of a swap through a liquidity book, and the bins after it.
+
+What each kind of liquidity does in a bin is `swapExactInQuoteAtBin` and `swapExactOutQuoteAtBin` in `helpers/bin.ts` of
+Meteora's @meteora-ag/dlmm (ISC). That library only quotes: the bins after a swap are what its sums leave in them.
+"""
 
 from __future__ import annotations
 
