@@ -49,9 +49,10 @@ async def _stream(page: Page, client: httpx.AsyncClient) -> None:
     last = ""
     for _ in range(ORDERS // AT_ONCE):
         last = max(await place_many(client, AT_ONCE, amount="0.01"))
-    await finished(client, last, within=60)
     newest = (await client.get("/api/orders?limit=10")).json()["orders"]
-    for index, order in enumerate(newest):
+    assert last in {order["orderId"] for order in newest}
+    for index, listed in enumerate(newest):
+        order = await finished(client, listed["orderId"], within=60)
         row = page.locator(f'.row[aria-rowindex="{index + 2}"]')
         await expect(row).to_have_attribute("data-id", order["orderId"])
         await expect(row).to_have_attribute("data-status", order["status"])

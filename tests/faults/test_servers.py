@@ -34,7 +34,7 @@ NO_REDIS: Final = Scenario(
 TOLD_IN_OUTAGES: Final = {200, 201, 429, 503}
 LIMIT: Final = 30
 P99_SECONDS: Final = 0.25
-HANGING_SECONDS: Final = 2.5
+HANGING_SECONDS: Final = 5.0
 
 
 async def crash_postgres(trial: Trial, postgres: EmbeddedPostgres, operator: Operator) -> None:
