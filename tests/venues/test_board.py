@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import suppress
+from uuid import UUID
 
 import pytest
 
@@ -12,10 +13,12 @@ from app.orders.amounts import U64_MAX
 from app.orders.model import Quote, Swap
 from app.orders.tokens import BONK, JUP, SOL, TOKENS, USDC, USDT, Token
 from app.venues.routing.solver import best_route
-from app.venues.simulated.board import Board, Desk
+from app.venues.simulated.board import MARGIN, Board, Desk
 from app.venues.simulated.hops import Hops
+from app.venues.simulated.landing import Due, Outcome, land
 from app.venues.simulated.listings import LISTINGS, VENUES
 from app.venues.simulated.market import Market
+from app.venues.simulated.transaction import RouteLeg
 
 from .builders import A_SLOT, a_swap, an_exchange
 
@@ -111,9 +114,23 @@ def test_what_is_too_much_for_one_pool_or_one_venue_is_split_over_all(
             token_out,
             swap.amount_in,
             leg_cost=BOARD.leg_cost(token_out),
+            margin=MARGIN,
         )
-        assert BOARD.worth(desk.choose(swap, quotes), swap) >= best.net_out * (1 - 1e-8) - 2
+        chosen = desk.choose(swap, quotes)
+        assert BOARD.worth(chosen, swap) >= best.net_out * (1 - 1e-8) - 2
+        assert lands(chosen, swap)
     assert quotes or dollars > 2_000_000
+
+
+def lands(quote: Quote, swap: Swap) -> bool:
+    """Whether the route can be executed after searchers have been there, at 5 % of tolerance."""
+    assert quote.route is not None
+    route = tuple(RouteLeg(leg.pool, leg.token_in.mint, leg.amount_in) for leg in quote.route.legs)
+    mints, least = (swap.token_in.mint, swap.token_out.mint), quote.amount_out * 95 // 100
+    exchange = EXCHANGE.copy()
+    exchange.roll(EXCHANGE.slot + 1)
+    due = Due("signature", UUID(int=1), 1, *mints, swap.amount_in, least, route, exchange.slot)
+    return land(exchange, due, failure_rate=0.0).outcome is Outcome.CONFIRMED
 
 
 def asked(board: Board, swap: Swap) -> list[Quote]:
@@ -180,7 +197,9 @@ def test_leaving_out_pools_that_cannot_have_a_part_costs_nothing(epoch: int) -> 
     for number, (token_in, token_out) in enumerate(PAIRS):
         swap = worth(10 ** (number % 6 + 1), token_in, token_out)
         leg_cost = board.leg_cost(token_out)
-        among_all = best_route(hops.pools.values(), token_in, token_out, swap.amount_in, leg_cost=leg_cost)
+        among_all = best_route(
+            hops.pools.values(), token_in, token_out, swap.amount_in, leg_cost=leg_cost, margin=MARGIN
+        )
         prospects = hops.prospects(VENUES, swap)
         assert len(prospects) < len(hops.pools)
         assert board.worth(board.best(VENUES, swap), swap) >= among_all.net_out - 2

@@ -74,6 +74,15 @@ class Curve:
         piece = self.pieces[at]
         return self.outputs[at] + piece.output(min(amount - self.inputs[at], piece.length))
 
+    def up_to(self, capacity: float) -> Curve:
+        """What is left of it for amounts up to this one."""
+        lengths = [
+            min(piece.length, capacity - before)
+            for piece, before in zip(self.pieces, self.inputs, strict=True)
+        ]
+        kept = zip(self.pieces, lengths, strict=True)
+        return Curve(Piece(piece.start, piece.bend, length) for piece, length in kept if length > 0)
+
     def edges(self) -> list[float]:
         """Every s at which a piece begins or ends."""
         return [edge for piece in self.pieces for edge in (piece.start, piece.end)]

@@ -24,12 +24,12 @@ class Way:
 
     __slots__ = ("_known", "a_to_b", "curve", "fee_rate", "pool", "token_in", "token_out")
 
-    def __init__(self, pool: RoutedPool, token_in: Token, most: int) -> None:
+    def __init__(self, pool: RoutedPool, token_in: Token, most: int, margin: float) -> None:
         self.pool = pool
         self.token_in = token_in
         self.a_to_b = pool.token_a == token_in
         self.token_out = pool.token_b if self.a_to_b else pool.token_a
-        self.curve = profile(pool.state, self.a_to_b, pool.at, most)
+        self.curve = _with_room(profile(pool.state, self.a_to_b, pool.at, most), most, margin)
         self.fee_rate = input_fee_rate(pool.state, self.a_to_b, pool.at)
         self._known: dict[int, int] = {0: 0}
 
@@ -67,16 +67,16 @@ class Network:
     """All ways of one hop or two. Each pool is in one of them at most: from the token sold, or to the token bought."""
 
     def __init__(
-        self, pools: Iterable[RoutedPool], token_in: Token, token_out: Token, amount_in: int
+        self, pools: Iterable[RoutedPool], token_in: Token, token_out: Token, amount_in: int, margin: float
     ) -> None:
         self.token_in, self.token_out, self.amount_in = token_in, token_out, amount_in
         pools = tuple(pools)
-        self.direct = _ways(pools, token_in, token_out, amount_in)
+        self.direct = _ways(pools, token_in, token_out, amount_in, margin)
         self.between: dict[Token, tuple[list[Way], list[Way]]] = {}
         for token in _between(pools, token_in, token_out):
-            firsts = _ways(pools, token_in, token, amount_in)
+            firsts = _ways(pools, token_in, token, amount_in, margin)
             most = sum(way.curve.output(way.curve.capacity) for way in firsts)
-            seconds = _ways(pools, token, token_out, int(most) + 1)
+            seconds = _ways(pools, token, token_out, int(most) + 1, margin)
             if firsts and seconds:
                 self.between[token] = firsts, seconds
         two_hops = [way for firsts, seconds in self.between.values() for way in (*firsts, *seconds)]
@@ -126,10 +126,19 @@ class Network:
         return prices
 
 
-def _ways(pools: Sequence[RoutedPool], token_in: Token, token_out: Token, most: int) -> list[Way]:
+def _with_room(curve: Curve, most: int, margin: float) -> Curve:
+    """Where the amount could exhaust a pool, what others may take before it is left to them."""
+    if not margin or not curve.pieces or curve.capacity >= most:
+        return curve
+    return curve.up_to(curve.capacity - curve.input_at(curve.starts[0] * sqrt(1 + margin)))
+
+
+def _ways(
+    pools: Sequence[RoutedPool], token_in: Token, token_out: Token, most: int, margin: float
+) -> list[Way]:
     if most < 1:
         return []
-    ways = [Way(pool, token_in, most) for pool in pools if pool.leads(token_in, token_out)]
+    ways = [Way(pool, token_in, most, margin) for pool in pools if pool.leads(token_in, token_out)]
     return [way for way in ways if way.curve.pieces]
 
 

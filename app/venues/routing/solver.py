@@ -13,9 +13,18 @@ from app.venues.routing.selection import Selection
 
 
 def best_route(
-    pools: Iterable[RoutedPool], token_in: Token, token_out: Token, amount_in: int, *, leg_cost: int
+    pools: Iterable[RoutedPool],
+    token_in: Token,
+    token_out: Token,
+    amount_in: int,
+    *,
+    leg_cost: int,
+    margin: float = 0.0,
 ) -> Plan:
     """The plan that is worth the most: what it pays less `leg_cost` for every leg beyond the first.
+
+    It can still be executed when every price has got worse by the part `margin`: so much is left in pools that the
+    amount would exhaust.
 
     Amounts in base units, the cost in those of the token bought. It is never worth less than the best single pool, and
     falls short of the best there is by rounding alone. Raises Unfillable, also where what there is may be worth less
@@ -23,7 +32,7 @@ def best_route(
     """
     if amount_in < 1 or token_in == token_out:
         raise Unfillable("There is nothing to swap.")
-    network = Network(pools, token_in, token_out, amount_in)
+    network = Network(pools, token_in, token_out, amount_in, margin)
     single = _best_single(network)
     amounts = _best_amounts(network, leg_cost, {} if single is None else {single: amount_in})
     if not amounts:

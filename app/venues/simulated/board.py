@@ -19,6 +19,7 @@ from app.venues.simulated.listings import LISTINGS
 LEAST_PAID: Final = (
     2  # the part of its worth that a split pays at least: as a constant product that takes what it holds
 )
+MARGIN: Final = 0.005  # of the price: twice what searchers take at most, see app/venues/simulated/landing.py
 LEG_COST: Final = 50_000  # lamports: what every leg beyond the first adds to a transaction's price
 
 
@@ -95,7 +96,12 @@ class Board:
             return None
         try:
             plan = best_route(
-                pools, swap.token_in, token_out, swap.amount_in, leg_cost=self.leg_cost(token_out)
+                pools,
+                swap.token_in,
+                token_out,
+                swap.amount_in,
+                leg_cost=self.leg_cost(token_out),
+                margin=MARGIN,
             )
         except Unfillable:
             return None
